@@ -1,0 +1,21 @@
+# What `cmake --install` puts where: the library, its public headers as <yoke/...>, a pkg-config
+# file, and the tool. Headers that say "Not installed" are the inside of their folder.
+include(GNUInstallDirs)
+
+install(TARGETS yoke ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS ngram RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(FILES yoke.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/yoke)
+install(FILES
+    executor/arena.h executor/clock.h executor/error.h executor/executor.h executor/future.h
+    executor/init.h executor/job.h executor/map.h executor/wait.h
+    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/yoke/executor)
+install(FILES loop/loop.h loop/task.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/yoke/loop)
+install(FILES mapreduce/mapreduce.h mapreduce/fold.h mapreduce/sink.h mapreduce/split.h
+    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/yoke/mapreduce)
+
+set(YOKE_PC_REQUIRES "libuv libzstd zlib")
+if(ISAL_FOUND)
+    string(APPEND YOKE_PC_REQUIRES " libisal")
+endif()
+configure_file(cmake/yoke.pc.in yoke.pc @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/yoke.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,0 +1,27 @@
+/* yoke/yoke.h - everything.
+ *
+ * yoke runs jobs on threads and on forked worker processes under one event loop, and awaits
+ * them as futures. Where to read on:
+ *
+ *   executor/job.h        what a job is          loop/task.h    coroutines that await
+ *   executor/executor.h   who runs it            loop/loop.h    the loop, and yk_main
+ *   executor/future.h     what comes of it       mapreduce/mapreduce.h
+ *   executor/wait.h       waiting for it                        one question over a lot of data
+ */
+#ifndef YOKE_YOKE_H
+#define YOKE_YOKE_H
+
+#include "executor/arena.h"
+#include "executor/clock.h"
+#include "executor/error.h"
+#include "executor/executor.h"
+#include "executor/future.h"
+#include "executor/init.h"
+#include "executor/job.h"
+#include "executor/map.h"
+#include "executor/wait.h"
+#include "loop/loop.h"
+#include "loop/task.h"
+#include "mapreduce/mapreduce.h"
+
+#endif
