@@ -1,0 +1,103 @@
+/* executor/channel.h - the memory between the parent and one worker process. Not installed.
+ *
+ * One sealed memfd a worker, mapped by the two of them and nobody else: a ring of jobs down, a ring
+ * of results up, and a page of words. No lock: every word has one writer, but for a slot's state.
+ *
+ *   parent                                            worker
+ *   fills slot `submitted`, state QUEUED;
+ *   submitted + 1;  if asleep: ring the bell          takes slot `taken`: QUEUED -> TAKEN, or finds
+ *                                                     it WITHDRAWN and passes on; runs the job;
+ *                                                     fills the result slot `finished`;
+ *   drains results up to `finished`                   finished + 1;  if parked: writes the eventfd
+ *
+ * A job's state decides who has it: the worker takes it with one compare-and-swap, or the parent
+ * withdraws it with one, so that a job in the ring can be cancelled or given to an idle worker, and
+ * a job that was never taken when its worker died is run elsewhere. A record is published only
+ * when it is whole, so a worker that is killed between any two instructions leaves nothing
+ * half-done that anybody reads.
+ *
+ * Positions count jobs from the worker's start and wrap at 2^32; position p is in slot p %
+ * YK__RING. The parent has at most YK__RING positions open, so the result ring cannot overflow.
+ *
+ * The parent trusts nothing that a worker can write: it copies a record once and checks what it has
+ * copied. The worker runs the parent's own code and trusts the parent.
+ */
+#ifndef YOKE_EXECUTOR_CHANNEL_H
+#define YOKE_EXECUTOR_CHANNEL_H
+
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "internal.h"
+
+#define YK__RING        256 /* jobs that may be open with one worker; a power of two */
+#define YK__SLOT_INLINE 224 /* bytes of an argument or result that travel in the slot itself */
+
+enum { YK__SLOT_QUEUED = 1, YK__SLOT_TAKEN, YK__SLOT_WITHDRAWN };
+
+/* A slot's state word: whose position it is in the upper 30 bits, and what became of it in the
+ * lower two. A worker that comes to a position which was withdrawn long ago finds another position
+ * in its slot, and its compare-and-swap fails as it should. */
+static inline uint32_t yk__slot_state(uint32_t position, uint32_t state)
+{
+    return position << 2 | state;
+}
+
+typedef struct yk__job_slot {
+    _Atomic uint32_t state;
+    uint32_t unused;
+    yk_job_fn fn;
+    void *arg; /* in the arena; NULL: inline */
+    uint64_t arg_len;
+    alignas(16) unsigned char inline_arg[YK__SLOT_INLINE];
+} yk__job_slot;
+
+typedef struct yk__result_slot {
+    uint32_t position;
+    int32_t code;     /* 0: done */
+    uint32_t in_room; /* the result lies in the room that the parent granted */
+    uint32_t unused;
+    uint64_t len;
+    uint64_t unused2;
+    alignas(16) unsigned char inline_result[YK__SLOT_INLINE]; /* or the error's message */
+} yk__result_slot;
+
+typedef struct yk__channel {
+    /* Written by the parent. */
+    struct {
+        alignas(YK__CACHE_LINE) _Atomic uint32_t submitted; /* seq_cst, against `asleep` */
+        _Atomic uint32_t bell;     /* the futex that the worker sleeps on; adds 1 to wake it */
+        _Atomic uint32_t parked;   /* of the reactor; seq_cst, against `finished` and `wanted` */
+        _Atomic uint32_t stop;     /* leave when there is no more to do */
+        _Atomic uint64_t cancel;   /* 1 + the position of the job that should stop */
+        _Atomic uint32_t answered; /* the last `wanted` that was answered; release */
+        _Atomic uint32_t granted;  /* counts grants; release, after the two below. Changes only
+                                      when the last one was used, or as an answer */
+        void *room;                /* the granted block of the arena, NULL: refused */
+        uint64_t room_size;
+    } down;
+    /* Written by the worker. */
+    struct {
+        alignas(YK__CACHE_LINE) _Atomic uint32_t finished;
+        _Atomic uint64_t started; /* yk_now() when the job that runs was taken */
+        /* Apart from what changes with every job: the parent reads these with every job. */
+        alignas(YK__CACHE_LINE) _Atomic uint32_t asleep; /* odd: the number of the sleep it is in;
+                                                            even: awake */
+        _Atomic uint32_t wanted; /* counts requests for room; seq_cst, against `parked` */
+        _Atomic uint64_t want_size;
+    } up;
+    alignas(YK__CACHE_LINE) yk__job_slot jobs[YK__RING];
+    yk__result_slot results[YK__RING];
+} yk__channel;
+
+/* A new channel: its memfd (close-on-exec, sealed against resizing), mapped. UV_E... */
+int yk__channel_new(yk__channel **channel, int *fd);
+
+/* Maps the channel behind fd. NULL: no memory. */
+yk__channel *yk__channel_map(int fd);
+void yk__channel_unmap(yk__channel *channel);
+
+#endif

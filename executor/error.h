@@ -1,0 +1,62 @@
+/* yoke/executor/error.h - one family of errors.
+ *
+ * Every call of yoke that can fail returns a negative int. An error of the operating system is
+ * libuv's (UV_ENOMEM, UV_ENOENT, ...: see <uv.h>); an error of yoke's own is one of the YK_E...
+ * below. The two ranges do not meet, and yk_strerror() knows both.
+ *
+ * An error that belongs to a job or a task is more than a number: the future that failed holds a
+ * yk_error with the message, and for a worker process that died, how it died.
+ */
+#ifndef YOKE_EXECUTOR_ERROR_H
+#define YOKE_EXECUTOR_ERROR_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    YK_ECANCELED = -20001,   /* the job, task or wait was cancelled */
+    YK_ECRASHED = -20002,    /* the worker process died while it ran the job */
+    YK_EJOBTIMEOUT = -20003, /* the job ran longer than its own limit (a wait's own deadline that
+                                passes is UV_ETIMEDOUT, and leaves the job alone) */
+    YK_ECLOSED = -20004,     /* the executor was shut down */
+    YK_ENOINIT = -20005,     /* yk_init() was not the first thing that main() did */
+    YK_EONLOOP = -20006,     /* this would block the loop's own thread; await from a task instead */
+    YK_EDONE = -20007,       /* the future has ended already */
+    YK_ETOOBIG = -20008,     /* the result does not fit where it was to go */
+    YK_EOVERFLOW = -20009,   /* a sum passed 64 bits */
+    YK_EFORMAT = -20010,     /* a record is not what its format demands */
+    YK_ECORRUPT = -20011,    /* compressed data is damaged */
+    YK_ETRUNCATED = -20012,  /* compressed data ends too early */
+    YK_EJOB = -20013,        /* the job returned a number that is no known error */
+    YK_ENOWORKER = -20014,   /* no worker process could be started */
+    YK_EDEADLK = -20016,     /* a job would wait for its own executor, or a task for itself */
+    YK_END = -20015,         /* nothing more follows; the end of an iteration, not a failure */
+};
+
+/* What went wrong with one job or task. Belongs to its future and lives as long; never written
+ * after the future has ended, so any thread may read it. */
+typedef struct yk_error {
+    int code;            /* negative: UV_E... or YK_E... */
+    const char *message; /* one line, without a newline; never NULL */
+    int signal;          /* YK_ECRASHED: the signal that ended the worker, else 0 */
+    int exit_status;     /* YK_ECRASHED without a signal: what the worker exited with, else 0 */
+} yk_error;
+
+/* The meaning of an error number, of either family; a constant string or, for a number that
+ * nobody knows, a string of this thread's that the next call overwrites. Never NULL. */
+const char *yk_strerror(int code);
+
+/* The name of an error number ("YK_ECRASHED", "ENOENT"); same lifetime as yk_strerror's. */
+const char *yk_errname(int code);
+
+/* What yoke has to say beside its return values (a callback that failed, an error that nobody
+ * looked at) goes to one hook; by default there is none and yoke is silent. `line` has no newline
+ * and is good for the call. May be called from any thread, also from several at once. */
+typedef void (*yk_log_fn)(const char *line, void *arg);
+void yk_set_log(yk_log_fn fn, void *arg);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,137 @@
+/* yoke/executor/executor.h - who runs the jobs.
+ *
+ * An executor takes jobs (job.h) and hands out futures (future.h). There are three, behind one
+ * type:
+ *
+ *   yk_thread_pool()    threads of this process: the cheapest; a job that crashes takes the
+ *                       program with it, and cancelling one that runs needs its cooperation;
+ *   yk_process_pool()   forked worker processes: a job that crashes or hangs costs itself and
+ *                       nothing else; its worker is replaced;
+ *   yk_hybrid()         all of these: each job goes where its declared kind belongs.
+ *
+ * The life of one:
+ *   1. Create it. It never returns NULL: an executor that could not be made carries its error
+ *      (yk_executor_error), and so does every future that it hands out.
+ *   2. yk_submit() jobs, from any thread or task, from callbacks, from jobs that run on threads.
+ *   3. Await the futures; give them back.
+ *   4. yk_executor_close() waits for the jobs and frees it.
+ */
+#ifndef YOKE_EXECUTOR_EXECUTOR_H
+#define YOKE_EXECUTOR_EXECUTOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clock.h"
+#include "future.h"
+#include "job.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct yk_executor yk_executor;
+
+/* As many workers as CPUs that this process may use: yk_cpu_count(). */
+#define YK_PER_CORE 0
+
+/* Every member may stay zero. */
+typedef struct yk_pool_options {
+    const char *name; /* what its threads or processes are called; at most 11 bytes are shown */
+    int workers;      /* at most so many at once; 0 is YK_PER_CORE; negative is refused */
+    uint64_t job_timeout_ms; /* the limit of a job that has none of its own; 0: no limit. A thread
+                                cannot be stopped: there the job sees yk_job_cancelled, and its
+                                future fails with YK_EJOBTIMEOUT when it returns */
+    uint64_t kill_grace_ms;  /* processes: from the polite request to stop to SIGKILL; 0: 250 ms */
+} yk_pool_options;
+
+/* Threads of this process. They are started when work needs them, and not before. */
+yk_executor *yk_thread_pool_new(const yk_pool_options *options);
+#define yk_thread_pool(...) yk_thread_pool_new(&(yk_pool_options){ __VA_ARGS__ })
+
+/* Forked worker processes. Needs yk_init() (init.h) as the first thing in main, or yk_main();
+ * error YK_ENOINIT otherwise. Created in a task it is driven by that task's loop, and its futures
+ * end on that loop's thread; created on a plain thread it starts a thread of its own to drive it.
+ */
+yk_executor *yk_process_pool_new(const yk_pool_options *options);
+#define yk_process_pool(...) yk_process_pool_new(&(yk_pool_options){ __VA_ARGS__ })
+
+/* All of them: YK_CPU jobs run on one pool of `workers` threads, YK_BLOCKING jobs on another of
+ * four times as many (they wait more than they compute), YK_ISOLATED jobs on worker processes. Each
+ * part is made when the first job needs it. */
+yk_executor *yk_hybrid_new(const yk_pool_options *options);
+#define yk_hybrid(...) yk_hybrid_new(&(yk_pool_options){ __VA_ARGS__ })
+
+/* Why the executor could not be made, NULL if it could. Belongs to the executor. */
+const yk_error *yk_executor_error(const yk_executor *ex);
+
+/* What a job is like; the hybrid executor goes by it, the pools ignore it. */
+typedef enum yk_job_kind {
+    YK_CPU,      /* computes */
+    YK_BLOCKING, /* mostly waits: files, name look-ups, a blocking driver */
+    YK_ISOLATED, /* may crash or hang: belongs in a process of its own */
+} yk_job_kind;
+
+typedef struct yk_job_options {
+    yk_job_kind kind;
+    uint64_t timeout_ms; /* from the moment it starts; then YK_EJOBTIMEOUT. 0: the pool's limit */
+    const char *name;    /* appears in errors; copied, at most 31 bytes */
+} yk_job_options;
+
+/* Submits fn with a copy of `len` bytes at `arg` (NULL and 0 for none). Never blocks and never
+ * returns NULL: a job that is refused is a future that has failed (YK_ECLOSED, UV_ENOMEM,
+ * UV_EINVAL, or yk_executor_error's). The caller owns one reference. */
+yk_future *yk_submit_opts(yk_executor *ex, yk_job_fn fn, const void *arg, size_t len,
+                          const yk_job_options *options);
+#define yk_submit(ex, fn, arg, len) yk_submit_opts((ex), (fn), (arg), (len), NULL)
+#define yk_submit_with(ex, fn, arg, len, ...) \
+    yk_submit_opts((ex), (fn), (arg), (len), &(yk_job_options){ __VA_ARGS__ })
+
+/* Ends an executor. From the first call on, submissions are refused. It may be called again, from
+ * several threads at once; a job of the executor's own gets YK_EDEADLK if it would wait for itself.
+ * Returns 0 when every job has ended and every worker is gone; UV_ETIMEDOUT at the deadline (call
+ * again); YK_EONLOOP where waiting is refused; YK_ECANCELED. */
+typedef struct yk_shutdown_options {
+    bool cancel_pending; /* cancel the jobs that have not begun */
+    bool cancel_running; /* those, too, and ask those that run to stop: processes are made to */
+    bool no_wait;        /* only begin: return 0 at once. What runs is finished, also after the last
+                            reference is gone */
+    uint64_t deadline;   /* wait until then at the longest; 0: as long as it takes */
+} yk_shutdown_options;
+int yk_executor_shutdown_opts(yk_executor *ex, const yk_shutdown_options *options);
+#define yk_executor_shutdown(ex, ...) \
+    yk_executor_shutdown_opts((ex), &(yk_shutdown_options){ __VA_ARGS__ })
+
+/* Waits for all jobs, ends the workers, and gives the caller's reference back whatever it returns:
+ * 0, or what yk_executor_shutdown returns. Takes NULL. */
+int yk_executor_close(yk_executor *ex);
+
+/* Reference counting, for an executor with several owners. The last unref begins a shutdown
+ * without waiting, if there was none. */
+yk_executor *yk_executor_ref(yk_executor *ex);
+void yk_executor_unref(yk_executor *ex);
+
+/* What an executor has done so far. received = pending + running + done + failed + cancelled. */
+typedef struct yk_executor_stats {
+    uint64_t received;  /* jobs submitted and accepted */
+    uint64_t pending;   /* not begun */
+    uint64_t running;   /* begun, not ended */
+    uint64_t done;      /* ended with a result */
+    uint64_t failed;    /* ended with an error */
+    uint64_t cancelled; /* ended as cancelled */
+    uint64_t workers;   /* alive now */
+    uint64_t started;   /* workers started in all: what exceeds `workers` has died or retired */
+    uint64_t crashed;   /* workers that died unasked */
+    uint64_t timeouts;  /* jobs ended for YK_EJOBTIMEOUT */
+} yk_executor_stats;
+void yk_executor_get_stats(yk_executor *ex, yk_executor_stats *stats);
+
+/* The CPUs that this process may use: its affinity mask and the CPU quota of its control groups
+ * (version 1 and 2), rounded up; at least 1. */
+int yk_cpu_count(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

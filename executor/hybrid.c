@@ -1,0 +1,146 @@
+/* The hybrid executor: each job goes where its kind belongs. */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "internal.h"
+
+enum { PARTS = YK_ISOLATED + 1 };
+
+struct hybrid {
+    yk_executor ex;
+    yk_pool_options options;
+    unsigned workers;
+    pthread_mutex_t lock; /* for making a part: once each */
+    _Atomic bool closing;
+    _Atomic(yk_executor *) parts[PARTS]; /* release when made */
+};
+
+static struct hybrid *hybrid_of(yk_executor *ex)
+{
+    return (struct hybrid *)ex;
+}
+
+static yk_executor *make_part(struct hybrid *h, yk_job_kind kind)
+{
+    yk_pool_options options = h->options;
+    options.name = h->ex.name;
+    options.workers = (int)h->workers;
+    if (kind == YK_BLOCKING)
+        options.workers = h->workers > 256 ? 1024 : 4 * (int)h->workers;
+    /* Made by whoever needs it first, it must not depend on that one's loop. */
+    return kind == YK_ISOLATED ? yk__process_pool_make(&options, true)
+                               : yk_thread_pool_new(&options);
+}
+
+/* Under the lock. A part that could not be made is not kept: the next job may have more luck. */
+static yk_executor *first_use(struct hybrid *h, yk_job_kind kind, yk_future **refused)
+{
+    if (atomic_load(&h->closing)) {
+        *refused = yk__future_failed(YK_ECLOSED, NULL);
+        return NULL;
+    }
+    yk_executor *ex = make_part(h, kind);
+    const yk_error *error = yk_executor_error(ex);
+    if (error) {
+        *refused = yk__future_failed(error->code, error->message);
+        yk_executor_unref(ex);
+        return NULL;
+    }
+    atomic_store_explicit(&h->parts[kind], ex, memory_order_release);
+    return ex;
+}
+
+/* NULL, and a future that says why. */
+static yk_executor *part(struct hybrid *h, yk_job_kind kind, yk_future **refused)
+{
+    yk_executor *ex = atomic_load_explicit(&h->parts[kind], memory_order_acquire);
+    if (ex)
+        return ex;
+    pthread_mutex_lock(&h->lock);
+    ex = atomic_load_explicit(&h->parts[kind], memory_order_relaxed);
+    if (!ex)
+        ex = first_use(h, kind, refused);
+    pthread_mutex_unlock(&h->lock);
+    return ex;
+}
+
+static yk_future *hybrid_submit(yk_executor *ex, yk_job_fn fn, const void *arg, size_t len,
+                                const yk_job_options *options)
+{
+    if ((unsigned)options->kind >= PARTS)
+        return yk__future_failed(UV_EINVAL, "no such kind of job");
+    yk_future *refused = NULL;
+    yk_executor *to = part(hybrid_of(ex), options->kind, &refused);
+    return to ? yk_submit_opts(to, fn, arg, len, options) : refused;
+}
+
+static int hybrid_shutdown(yk_executor *ex, const yk_shutdown_options *options)
+{
+    struct hybrid *h = hybrid_of(ex);
+    pthread_mutex_lock(&h->lock);
+    atomic_store(&h->closing, true);
+    pthread_mutex_unlock(&h->lock);
+    /* All begin to close before one is waited for. */
+    yk_shutdown_options begin = *options;
+    begin.no_wait = true;
+    int err = 0;
+    for (int k = 0; k < PARTS; k++)
+        if (h->parts[k])
+            yk_executor_shutdown_opts(h->parts[k], &begin);
+    for (int k = 0; k < PARTS && !err && !options->no_wait; k++)
+        if (h->parts[k])
+            err = yk_executor_shutdown_opts(h->parts[k], options);
+    return err;
+}
+
+static void hybrid_stats(yk_executor *ex, yk_executor_stats *sum)
+{
+    for (int k = 0; k < PARTS; k++) {
+        yk_executor *to = hybrid_of(ex)->parts[k];
+        yk_executor_stats s;
+        if (!to)
+            continue;
+        yk_executor_get_stats(to, &s);
+        sum->received += s.received;
+        sum->pending += s.pending;
+        sum->running += s.running;
+        sum->done += s.done;
+        sum->failed += s.failed;
+        sum->cancelled += s.cancelled;
+        sum->workers += s.workers;
+        sum->started += s.started;
+        sum->crashed += s.crashed;
+        sum->timeouts += s.timeouts;
+    }
+}
+
+static void hybrid_free(yk_executor *ex)
+{
+    struct hybrid *h = hybrid_of(ex);
+    for (int k = 0; k < PARTS; k++)
+        yk_executor_unref(h->parts[k]);
+    pthread_mutex_destroy(&h->lock);
+    free(h);
+}
+
+static const yk__executor_ops hybrid_ops = { hybrid_submit, hybrid_shutdown, hybrid_stats,
+                                             hybrid_free };
+
+yk_executor *yk_hybrid_new(const yk_pool_options *options)
+{
+    static const yk_pool_options none;
+    options = options ? options : &none;
+    unsigned workers;
+    if (yk__worker_count(options, &workers))
+        return yk__executor_failed(UV_EINVAL, "the number of workers must lie between 0 and 1024");
+    struct hybrid *h = calloc(1, sizeof *h);
+    if (!h)
+        return yk__executor_failed(UV_ENOMEM, NULL);
+    yk__executor_init(&h->ex, &hybrid_ops, options, "hybrid");
+    h->options = *options;
+    h->workers = workers;
+    pthread_mutex_init(&h->lock, NULL);
+    return &h->ex;
+}

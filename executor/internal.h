@@ -1,0 +1,103 @@
+/* executor/internal.h - what the executors share, and nobody else sees. */
+#ifndef YOKE_EXECUTOR_INTERNAL_H
+#define YOKE_EXECUTOR_INTERNAL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "executor.h"
+#include "promise.h"
+
+#define YK__CACHE_LINE  64
+#define YK__NAME_MAX    32  /* of a job, with its NUL */
+#define YK__MESSAGE_MAX 184 /* of a job's error, with its NUL */
+
+/* ---- What is behind yk_executor ------------------------------------------------------------- */
+
+typedef struct yk__executor_ops {
+    yk_future *(*submit)(yk_executor *ex, yk_job_fn fn, const void *arg, size_t len,
+                         const yk_job_options *options);
+    int (*shutdown)(yk_executor *ex, const yk_shutdown_options *options);
+    void (*stats)(yk_executor *ex, yk_executor_stats *stats);
+    void (*free)(yk_executor *ex); /* the last reference is gone */
+} yk__executor_ops;
+
+/* The first member of every executor. The caller of ..._new owns one reference; whatever works for
+ * the executor (its threads, its driver) holds others, so it lives until the last of them is done.
+ * `owners` counts the users' references alone: at the last one a shutdown begins. */
+struct yk_executor {
+    const yk__executor_ops *ops;
+    _Atomic uint32_t refs;
+    _Atomic uint32_t owners;
+    yk_error *error; /* why it could not be made, or NULL */
+    char name[12];
+};
+
+void yk__executor_init(yk_executor *ex, const yk__executor_ops *ops, const yk_pool_options *options,
+                       const char *default_name);
+void yk__executor_hold(yk_executor *ex);
+void yk__executor_release(yk_executor *ex);
+
+/* An executor that only carries an error. */
+yk_executor *yk__executor_failed(int code, const char *message);
+
+/* A process pool; `own_driver`: no loop drives it, whoever makes it. */
+yk_executor *yk__process_pool_make(const yk_pool_options *options, bool own_driver);
+
+/* 0 and the count, or UV_EINVAL. */
+int yk__worker_count(const yk_pool_options *options, unsigned *workers);
+
+/* The executor whose job this thread is running, or NULL. */
+extern _Thread_local yk_executor *yk__running_for;
+
+/* Threads that the compiler's runtime adds to every program: ThreadSanitizer has one. */
+#ifdef __SANITIZE_THREAD__
+#define YK__RUNTIME_THREADS 1
+#else
+#define YK__RUNTIME_THREADS 0
+#endif
+
+/* Set in a worker process, where there are no executors. */
+extern bool yk__in_worker;
+
+/* Has the end of the process wait for `f`: what was shut down without waiting is finished. */
+void yk__linger(yk_future *f);
+
+/* ---- A job on its way ----------------------------------------------------------------------- */
+
+/* Any job of any executor: the future, and what is to be run. Pools embed it first. */
+typedef struct yk__work {
+    yk_future future;
+    yk_job_fn fn;
+    void *arg;
+    size_t arg_len;
+    uint64_t timeout; /* nanoseconds; 0: none */
+    char name[YK__NAME_MAX];
+} yk__work;
+
+/* "job 'name'" or "the job", for messages; `buffer` has at least YK__NAME_MAX + 8 bytes. */
+const char *yk__work_label(const yk__work *work, char *buffer);
+
+void yk__work_init(yk__work *work, const yk__future_ops *ops, yk_job_fn fn,
+                   const yk_job_options *options, uint64_t default_timeout_ms);
+
+/* ---- A job while it runs: what is behind yk_job --------------------------------------------- */
+
+struct yk_job {
+    void *arg;
+    size_t arg_len;
+    unsigned worker;
+    void *result; /* NULL: none */
+    size_t result_len;
+    /* Room for a result, or NULL; replaces what was given before. */
+    void *(*room)(yk_job *job, size_t len);
+    bool (*cancelled)(const yk_job *job);
+    char message[YK__MESSAGE_MAX];
+};
+
+/* Calls fn and turns what it returns into 0 or an error's code. */
+int yk__job_run(yk_job *job, yk_job_fn fn);
+
+#endif

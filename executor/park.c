@@ -1,0 +1,77 @@
+/* How a plain thread sleeps, and which parker is the caller's. */
+#include "park.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#include <uv.h>
+
+int yk__futex_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline, bool shared)
+{
+    struct timespec t = { .tv_sec = (time_t)(deadline / 1000000000u),
+                          .tv_nsec = (long)(deadline % 1000000000u) };
+    /* WAIT_BITSET takes an absolute time on CLOCK_MONOTONIC. */
+    int op = FUTEX_WAIT_BITSET | (shared ? 0 : FUTEX_PRIVATE_FLAG);
+    long rc = syscall(SYS_futex, word, op, expected, deadline == YK_FOREVER ? NULL : &t, NULL,
+                      FUTEX_BITSET_MATCH_ANY);
+    return rc == -1 && errno == ETIMEDOUT ? UV_ETIMEDOUT : 0;
+}
+
+void yk__futex_wake(_Atomic uint32_t *word, int how_many, bool shared)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE | (shared ? 0 : FUTEX_PRIVATE_FLAG), how_many, NULL, NULL,
+            0);
+}
+
+/* A plain thread: `token` is 1 from unpark() until park() consumes it. The waker stores with
+ * release what the sleeper loads with acquire. */
+struct thread_parker {
+    yk__parker parker;
+    _Atomic uint32_t token;
+};
+
+static int thread_park(yk__parker *self, uint64_t deadline, bool interruptible)
+{
+    struct thread_parker *t = (struct thread_parker *)self;
+    (void)interruptible;
+    while (atomic_exchange_explicit(&t->token, 0, memory_order_acquire) == 0)
+        if (yk__futex_wait(&t->token, 0, deadline, false) == UV_ETIMEDOUT)
+            return atomic_exchange_explicit(&t->token, 0, memory_order_acquire) ? 0 : UV_ETIMEDOUT;
+    return 0;
+}
+
+static void thread_unpark(yk__parker *self)
+{
+    struct thread_parker *t = (struct thread_parker *)self;
+    atomic_store_explicit(&t->token, 1, memory_order_release);
+    /* The thread may be gone by now; waking an address that is no more is an error nobody sees. */
+    yk__futex_wake(&t->token, 1, false);
+}
+
+static _Thread_local struct thread_parker own = {
+    { .park = thread_park, .unpark = thread_unpark },
+    0,
+};
+static _Thread_local yk__parker *task;
+static _Thread_local bool forbidden;
+
+yk__parker *yk__parker_current(void)
+{
+    if (task)
+        return task;
+    return forbidden ? NULL : &own.parker;
+}
+
+void yk__parker_set_task(yk__parker *parker)
+{
+    task = parker;
+}
+
+void yk__parker_forbid(bool yes)
+{
+    forbidden = yes;
+}

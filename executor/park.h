@@ -1,0 +1,50 @@
+/* executor/park.h - how the caller of a wait sleeps, whoever it is. Not installed.
+ *
+ * A wait (wait.c) sleeps through the parker of its caller: a plain thread sleeps on a futex, a task
+ * suspends its coroutine. loop/ supplies the second kind by setting its parker as the current one
+ * while a task runs, so that executor/ need not know what a task is.
+ *
+ * Contract. After the waiter has published its parker somewhere, somebody calls unpark() at most
+ * once, from any thread. park() returns 0 when that happened, also when it happened before park()
+ * was called, and consumes it. If park() returns otherwise, the waiter withdraws; where the
+ * withdrawal comes too late (a waker is committed), the waiter parks once more without interruption
+ * to consume the unpark() that is bound to come. After that nobody refers to the parker.
+ */
+#ifndef YOKE_EXECUTOR_PARK_H
+#define YOKE_EXECUTOR_PARK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "clock.h"
+#include "future.h"
+
+typedef struct yk__parker yk__parker;
+
+struct yk__parker {
+    /* 0: unparked. UV_ETIMEDOUT: the deadline passed. YK_ECANCELED: the task was asked to cancel
+     * (only if interruptible). */
+    int (*park)(yk__parker *self, uint64_t deadline, bool interruptible);
+    void (*unpark)(yk__parker *self);
+    const yk_future *self; /* the sleeper's own future, which it must not wait for; or NULL */
+};
+
+/* The caller's parker: the running task's, else the thread's own; NULL on a loop's thread outside a
+ * task, where sleeping is refused. */
+yk__parker *yk__parker_current(void);
+
+/* For loop/: the parker of the task that is about to run on this thread; NULL when none does any
+ * more. */
+void yk__parker_set_task(yk__parker *parker);
+
+/* For loop/: whether this thread is one that runs a loop right now and must not sleep outside
+ * tasks. */
+void yk__parker_forbid(bool forbidden);
+
+/* Sleeps on *word while it equals `expected`, until `deadline`. 0 on a wake-up (also a spurious
+ * one) or if *word differs; UV_ETIMEDOUT. `shared`: the word is in memory shared with other
+ * processes. */
+int yk__futex_wait(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline, bool shared);
+void yk__futex_wake(_Atomic uint32_t *word, int how_many, bool shared);
+
+#endif

@@ -1,0 +1,465 @@
+/* The driver of a process pool: the queue, who gets which job, how jobs and the pool end.
+ *
+ * A job waits in `queue` (pending) until a ring has room; in a ring it is handed: a cancellation is
+ * then decided by the slot's state. Jobs go to the remote with the fewest; a worker that runs dry
+ * while others sit behind a long job is given some of theirs (rebalance).
+ */
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "arena.h"
+#include "park.h"
+#include "process_pool.h"
+
+#define REBALANCE_AFTER (YK__MS / 5)
+
+/* ---- The ends of jobs ----------------------------------------------------------------------- */
+
+void yk__pool_end_done(process_job *job, const yk__result_slot *slot, void *room)
+{
+    yk_future *f = &job->work.future;
+    int err = 0;
+    if (room)
+        yk__future_give_result(f, room, slot->len, yk_arena_free);
+    else
+        err = yk__future_copy_result(f, slot->inline_result, slot->len);
+    yk__pool_count(err ? &job->pool->failed : &job->pool->done, 1);
+    yk__future_publish(f, err ? YK_FAILED : YK_DONE,
+                       err ? yk__error_new(err, "%s", yk_strerror(err)) : NULL);
+}
+
+void yk__pool_end_failed(process_job *job, int code, const char *message, int signal, int status)
+{
+    struct process_pool *p = job->pool;
+    bool cancelled = code == YK_ECANCELED;
+    yk_error *error = yk__error_new(code, "%s", message);
+    if (code == YK_ECRASHED && error->code == code) {
+        error->signal = signal;
+        error->exit_status = status;
+    }
+    yk__pool_count(cancelled ? &p->cancelled : &p->failed, 1);
+    if (code == YK_EJOBTIMEOUT)
+        yk__pool_count(&p->timeouts, 1);
+    yk__future_publish(&job->work.future, cancelled ? YK_CANCELLED : YK_FAILED, error);
+}
+
+/* Ends a job that is not in a ring (any more), and drops the driver's reference. */
+void yk__pool_fail_job(process_job *job, int code, const char *message)
+{
+    if (yk__future_claim(&job->work.future))
+        yk__pool_end_failed(job, code, message ? message : yk_strerror(code), 0, 0);
+    yk_future_unref(&job->work.future);
+}
+
+/* ---- The queue ------------------------------------------------------------------------------ */
+
+static void enqueue(struct process_pool *p, process_job *job)
+{
+    job->next = NULL;
+    *p->queue_end = job;
+    p->queue_end = &job->next;
+}
+
+void yk__pool_requeue(struct process_pool *p, process_job *job)
+{
+    job->next = p->queue;
+    if (!p->queue)
+        p->queue_end = &job->next;
+    p->queue = job;
+}
+
+static process_job *dequeue(struct process_pool *p)
+{
+    process_job *job = p->queue;
+    if (job) {
+        p->queue = job->next;
+        if (!p->queue)
+            p->queue_end = &p->queue;
+    }
+    return job;
+}
+
+void yk__pool_accept(struct process_pool *p, process_job *job)
+{
+    if (p->finished) {
+        yk__pool_fail_job(job, YK_ECLOSED, NULL);
+        return;
+    }
+    p->accepted++;
+    enqueue(p, job);
+    yk__pool_dispatch(p);
+    yk__pool_finish_if_done(p); /* it may have been cancelled on its way here, as the last one */
+}
+
+/* Drops those at the front that were cancelled while they waited. */
+static void skip_ended(struct process_pool *p)
+{
+    while (p->queue && yk_future_ended(&p->queue->work.future))
+        yk_future_unref(&dequeue(p)->work.future);
+}
+
+void yk__pool_fail_queue(struct process_pool *p, int code, const char *message)
+{
+    process_job *list = p->queue; /* first detached: a callback may submit again */
+    p->queue = NULL;
+    p->queue_end = &p->queue;
+    while (list) {
+        process_job *job = list;
+        list = job->next;
+        yk__pool_fail_job(job, code, message);
+    }
+}
+
+/* ---- Dispatch ------------------------------------------------------------------------------- */
+
+static remote *least_busy(struct process_pool *p)
+{
+    remote *best = NULL;
+    for (unsigned i = 0; i < p->max_workers; i++) {
+        remote *r = p->remotes[i];
+        if (r && yk__remote_has_room(r) && (!best || r->open < best->open))
+            best = r;
+    }
+    return best;
+}
+
+/* An idle worker, else a new one, else the least busy one. */
+static remote *choose_worker(struct process_pool *p)
+{
+    remote *r = least_busy(p);
+    if (r && r->open == 0)
+        return r;
+    if (p->n_remotes < p->max_workers && p->respawn.heap_index == 0) {
+        remote *fresh = yk__pool_start_worker(p);
+        if (fresh)
+            return fresh;
+    }
+    return r;
+}
+
+static bool has_waiting(const struct process_pool *p)
+{
+    for (unsigned i = 0; i < p->max_workers; i++)
+        if (p->remotes[i] && p->remotes[i]->open > 1)
+            return true;
+    return false;
+}
+
+/* A worker that is not there counts, if it may be started. */
+static bool has_idle(const struct process_pool *p)
+{
+    if (p->n_remotes < p->max_workers && p->respawn.heap_index == 0)
+        return true;
+    for (unsigned i = 0; i < p->max_workers; i++)
+        if (p->remotes[i] && p->remotes[i]->open == 0 && yk__remote_has_room(p->remotes[i]))
+            return true;
+    return false;
+}
+
+static void push(struct process_pool *p, remote *r, process_job *job)
+{
+    if (r->open == 0)
+        yk__pool_count(&p->running, 1);
+    p->open++;
+    yk__remote_push(r, job);
+}
+
+void yk__pool_dispatch(struct process_pool *p)
+{
+    if (p->finished)
+        return;
+    for (;;) {
+        skip_ended(p);
+        if (!p->queue)
+            break;
+        remote *r = choose_worker(p);
+        if (!r || !p->queue) /* starting one may have failed the whole queue */
+            break;
+        process_job *job = dequeue(p);
+        if (!yk__future_hand(&job->work.future, true))
+            yk_future_unref(&job->work.future);
+        else if (yk_future_cancel_requested(&job->work.future))
+            yk__pool_fail_job(job, YK_ECANCELED, "cancelled before it began");
+        else
+            push(p, r, job);
+    }
+    yk__reactor_source_busy(p->reactor, &p->source, p->open > 0 || p->queue);
+}
+
+/* Gives idle workers jobs that others have not begun. Small jobs never get here: within the timer's
+ * patience their ring moves on. */
+static void rebalance(yk__timer *timer)
+{
+    struct process_pool *p =
+        (struct process_pool *)((char *)timer - offsetof(struct process_pool, rebalance));
+    remote *victim = NULL;
+    for (unsigned i = 0; i < p->max_workers; i++) {
+        remote *r = p->remotes[i];
+        if (r && r->open > 1 && (!victim || r->open > victim->open))
+            victim = r;
+    }
+    if (!victim || !has_idle(p))
+        return;
+    yk__remote_withdraw_some(victim, victim->open / 2);
+    yk__pool_dispatch(p);
+    yk__reactor_timer_set(p->reactor, &p->rebalance, yk_now() + REBALANCE_AFTER);
+}
+
+static void watch_balance(struct process_pool *p)
+{
+    if (p->rebalance.heap_index == 0 && has_waiting(p) && has_idle(p))
+        yk__reactor_timer_set(p->reactor, &p->rebalance, yk_now() + REBALANCE_AFTER);
+}
+
+void yk__pool_moved(struct process_pool *p)
+{
+    if (p->finished)
+        return;
+    yk__executor_hold(&p->ex);
+    yk__pool_dispatch(p);
+    watch_balance(p);
+    yk__pool_finish_if_done(p);
+    yk__executor_release(&p->ex);
+}
+
+static void respawn(yk__timer *timer)
+{
+    yk__pool_moved((struct process_pool *)((char *)timer - offsetof(struct process_pool, respawn)));
+}
+
+/* ---- The source: what the reactor sees of the pool ------------------------------------------ */
+
+static struct process_pool *of_source(yk__source *source)
+{
+    return (struct process_pool *)((char *)source - offsetof(struct process_pool, source));
+}
+
+static bool pool_turn(yk__source *source)
+{
+    struct process_pool *p = of_source(source);
+    bool busy = false;
+    yk__executor_hold(&p->ex);
+    for (unsigned i = 0; i < p->max_workers; i++)
+        if (p->remotes[i])
+            busy |= yk__remote_turn(p->remotes[i]);
+    if (busy)
+        yk__pool_moved(p);
+    yk__executor_release(&p->ex);
+    return busy;
+}
+
+static bool pool_announce(yk__source *source, uint32_t parked)
+{
+    struct process_pool *p = of_source(source);
+    bool arrived = false;
+    for (unsigned i = 0; i < p->max_workers; i++)
+        if (p->remotes[i])
+            arrived |= yk__remote_announce(p->remotes[i], parked);
+    return arrived;
+}
+
+static void close_gate(struct process_pool *p)
+{
+    atomic_fetch_or(&p->gate, YK__GATE_CLOSED);
+    while (atomic_load(&p->gate) != YK__GATE_CLOSED)
+        sched_yield(); /* those inside are about to leave: they only push a post */
+}
+
+/* ---- Ending --------------------------------------------------------------------------------- */
+
+static void finish(struct process_pool *p)
+{
+    p->finished = true;
+    p->source.busy = false;
+    yk__reactor_timer_release(p->reactor, &p->rebalance);
+    yk__reactor_timer_release(p->reactor, &p->respawn);
+    if (p->zygote.fd >= 0) {
+        yk__reactor_unwatch(p->reactor, &p->zygote);
+        close(p->zygote.fd);
+        p->zygote.fd = -1;
+    }
+    yk__reactor_remove_source(p->reactor, &p->source);
+    close_gate(p);
+    yk_future_set_result(p->gone, NULL, 0);
+    if (!p->own_thread)
+        yk__executor_release(&p->ex); /* the driver's; the caller holds another */
+}
+
+void yk__pool_finish_if_done(struct process_pool *p)
+{
+    if (p->finished || !atomic_load(&p->closing))
+        return;
+    /* `closing` is set by a call, jobs come by posts: those submitted before are still on their
+     * way. Whoever set `closing` counted its own jobs in `received` before. */
+    if (atomic_load(&p->received) != p->accepted)
+        return;
+    skip_ended(p);
+    if (p->queue || p->open > 0)
+        return;
+    for (unsigned i = 0; i < p->max_workers; i++)
+        if (p->remotes[i])
+            yk__remote_leave(p->remotes[i]);
+    if (p->n_remotes == 0)
+        finish(p);
+}
+
+static void stop_running_jobs(struct process_pool *p)
+{
+    for (unsigned i = 0; i < p->max_workers; i++) {
+        remote *r = p->remotes[i];
+        if (!r || r->open == 0)
+            continue;
+        yk__remote_withdraw_some(r, YK__RING);
+        yk__remote_drain(r);
+        if (r->open > 0)
+            yk__remote_stop_job(r, YK_ECANCELED);
+    }
+}
+
+static void cancel_pending(struct process_pool *p)
+{
+    for (unsigned i = 0; i < p->max_workers; i++)
+        if (p->remotes[i])
+            yk__remote_withdraw_some(p->remotes[i], YK__RING);
+    yk__pool_fail_queue(p, YK_ECANCELED, "cancelled before it began");
+}
+
+void yk__pool_obey(yk__post *post)
+{
+    struct process_pool *p =
+        (struct process_pool *)((char *)post - offsetof(struct process_pool, order_post));
+    atomic_store(&p->order_posted, false);
+    uint32_t orders = atomic_exchange(&p->orders, 0);
+    if (!p->finished) {
+        if (orders & (YK__CANCEL_PENDING | YK__CANCEL_RUNNING))
+            cancel_pending(p);
+        if (orders & YK__CANCEL_RUNNING)
+            stop_running_jobs(p);
+        yk__pool_moved(p);
+    }
+    yk__executor_release(&p->ex); /* the post's */
+}
+
+/* The loop under the pool is closing: nothing can be waited for any more. */
+static void pool_abandoned(yk__source *source)
+{
+    struct process_pool *p = of_source(source);
+    yk__executor_hold(&p->ex);
+    atomic_store(&p->closing, true);
+    p->finished = true;
+    for (unsigned i = 0; i < p->max_workers; i++) {
+        remote *r = p->remotes[i];
+        if (!r)
+            continue;
+        yk__remote_kill(r);
+        r->reason = YK_ECLOSED;
+    }
+    for (unsigned i = 0; i < p->max_workers; i++) {
+        remote *r = p->remotes[i];
+        if (!r)
+            continue;
+        yk__remote_await_death(r); /* it may be writing to memory that is about to be freed */
+        yk__remote_exited(r, SIGKILL);
+    }
+    yk__pool_fail_queue(p, YK_ECLOSED, NULL);
+    finish(p);
+    yk__executor_release(&p->ex);
+}
+
+/* ---- A driver of its own -------------------------------------------------------------------- */
+
+static void drive_once(yk__reactor *r)
+{
+    bool busy = yk__reactor_turn(r);
+    if (!busy && yk__reactor_park(r)) {
+        struct pollfd fds[2] = { { .fd = r->wake_fd, .events = POLLIN },
+                                 { .fd = r->poll_fd, .events = POLLIN } };
+        poll(fds, 2, -1);
+        yk__reactor_unpark(r);
+        if (fds[0].revents)
+            yk__reactor_clear_wake(r);
+        if (fds[1].revents)
+            yk__reactor_dispatch(r);
+        return;
+    }
+    yk__reactor_unpark(r);
+    if (busy)
+        yk__reactor_dispatch(r);
+}
+
+static void *driver_main(void *arg)
+{
+    struct process_pool *p = arg;
+    pthread_setname_np(pthread_self(), "yoke-driver");
+    yk__reactor_set_current(&p->own_reactor);
+    yk__parker_forbid(true);
+    while (!p->finished)
+        drive_once(&p->own_reactor);
+    while (yk__reactor_turn(&p->own_reactor)) /* late posts: the gate is closed, so they end */
+        ;
+    yk__reactor_destroy(&p->own_reactor);
+    yk__reactor_set_current(NULL);
+    yk__executor_release(&p->ex);
+    return NULL;
+}
+
+static int create_thread(struct process_pool *p)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    p->own_thread = true; /* before the thread looks at it */
+    int rc = pthread_create(&p->thread, NULL, driver_main, p);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc)
+        p->own_thread = false;
+    return -rc;
+}
+
+/* What must not fail later is reserved now. */
+static int join_reactor(struct process_pool *p, yk__reactor *r)
+{
+    int err = yk__reactor_timer_reserve(r, &p->rebalance);
+    if (!err)
+        err = yk__reactor_timer_reserve(r, &p->respawn);
+    if (err) {
+        yk__reactor_timer_release(r, &p->rebalance);
+        return err;
+    }
+    p->reactor = r;
+    yk__reactor_add_source(r, &p->source);
+    return 0;
+}
+
+static int start_driver(struct process_pool *p)
+{
+    yk__reactor *r = &p->own_reactor;
+    int err = yk__reactor_init(r);
+    if (err)
+        return err;
+    r->is_private = true;
+    err = join_reactor(p, r);
+    if (!err) {
+        err = create_thread(p);
+        if (err)
+            yk__reactor_remove_source(r, &p->source);
+    }
+    if (err)
+        yk__reactor_destroy(r);
+    return err;
+}
+
+int yk__pool_attach(struct process_pool *p)
+{
+    p->rebalance.fired = rebalance;
+    p->respawn.fired = respawn;
+    p->source.turn = pool_turn;
+    p->source.announce = pool_announce;
+    p->source.abandon = pool_abandoned;
+    yk__executor_hold(&p->ex); /* the driver's */
+    yk__reactor *loop = p->own_driver ? NULL : yk__reactor_current();
+    return loop && !loop->is_private ? join_reactor(p, loop) : start_driver(p);
+}

@@ -1,0 +1,28 @@
+/* executor/process_job.h - a job of a process pool, from the parent's side. Not installed. */
+#ifndef YOKE_EXECUTOR_PROCESS_JOB_H
+#define YOKE_EXECUTOR_PROCESS_JOB_H
+
+#include <stdalign.h>
+
+#include "internal.h"
+#include "reactor.h"
+
+struct process_pool;
+struct remote;
+
+/* Everything below `post` belongs to the pool's driver. The driver holds one reference from
+ * submission to the end of the job. */
+typedef struct process_job {
+    yk__work work;
+    struct process_pool *pool;
+    yk__post post; /* first to submit it, later to ask for its cancellation, from other threads */
+    void *block;   /* of the arena: an argument that does not fit a slot */
+
+    struct process_job *next; /* in the pool's queue */
+    struct remote *on;        /* whose ring it is in, at `position` */
+    uint32_t position;
+
+    alignas(max_align_t) unsigned char arg[];
+} process_job;
+
+#endif

@@ -1,0 +1,307 @@
+/* The process pool as any thread sees it: submit, cancel, shut down, statistics. */
+#include "process_pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "arena.h"
+#include "init.h"
+#include "wait.h"
+
+#define DEFAULT_GRACE (250 * YK__MS)
+#define LONGEST_GRACE (UINT64_MAX / 4)
+
+static struct process_pool *pool_of(yk_executor *ex)
+{
+    return (struct process_pool *)ex;
+}
+
+static bool on_driver(const struct process_pool *p)
+{
+    return yk__reactor_current() == p->reactor;
+}
+
+/* ---- The gate ------------------------------------------------------------------------------- */
+
+static bool enter(struct process_pool *p)
+{
+    if (!(atomic_fetch_add(&p->gate, 1) & YK__GATE_CLOSED))
+        return true;
+    atomic_fetch_sub(&p->gate, 1);
+    return false;
+}
+
+static void leave(struct process_pool *p)
+{
+    atomic_fetch_sub(&p->gate, 1);
+}
+
+/* ---- Jobs ----------------------------------------------------------------------------------- */
+
+static void cancel_asked(yk_future *f);
+
+static void job_dropped(yk_future *f)
+{
+    atomic_fetch_add_explicit(&((process_job *)f)->pool->dropped, 1, memory_order_relaxed);
+}
+
+static void job_free(yk_future *f)
+{
+    process_job *job = (process_job *)f;
+    struct process_pool *p = job->pool;
+    yk_arena_free(job->block);
+    free(job);
+    yk__executor_release(&p->ex);
+}
+
+static const yk__future_ops job_ops = { cancel_asked, job_dropped, job_free };
+
+static process_job *job_new(struct process_pool *p, yk_job_fn fn, const void *arg, size_t len,
+                            const yk_job_options *options)
+{
+    bool fits = len <= YK__SLOT_INLINE;
+    process_job *job = malloc(sizeof *job + (fits ? len : 0));
+    void *block = fits ? NULL : yk_arena_alloc(len);
+    if (!job || (!fits && !block)) {
+        free(job);
+        yk_arena_free(block);
+        return NULL;
+    }
+    yk__work_init(&job->work, &job_ops, fn, options, p->timeout_ms);
+    job->pool = p;
+    job->block = block;
+    job->on = NULL;
+    job->work.arg = block ? block : job->arg;
+    job->work.arg_len = len;
+    if (len > 0)
+        memcpy(job->work.arg, arg, len);
+    yk__executor_hold(&p->ex);
+    return job;
+}
+
+/* ---- Submitting and cancelling -------------------------------------------------------------- */
+
+static process_job *of_post(yk__post *post)
+{
+    return (process_job *)((char *)post - offsetof(process_job, post));
+}
+
+static void submit_posted(yk__post *post)
+{
+    yk__pool_accept(of_post(post)->pool, of_post(post));
+}
+
+/* From another thread, which is inside the gate. */
+static yk_future *submit_from_outside(struct process_pool *p, process_job *job)
+{
+    yk_future *f = yk_future_ref(&job->work.future);
+    job->post.run = submit_posted;
+    yk__reactor_post(p->reactor, &job->post);
+    return f;
+}
+
+static yk_future *submit_on_driver(struct process_pool *p, process_job *job)
+{
+    yk_future *f = yk_future_ref(&job->work.future);
+    yk__pool_accept(p, job);
+    return f;
+}
+
+static yk_future *pool_submit(yk_executor *ex, yk_job_fn fn, const void *arg, size_t len,
+                              const yk_job_options *options)
+{
+    struct process_pool *p = pool_of(ex);
+    bool here = on_driver(p); /* the driver never enters the gate: it is the one who closes it */
+    if (!here && !enter(p))
+        return yk__future_failed(YK_ECLOSED, NULL);
+    yk_future *f;
+    process_job *job = NULL;
+    if (atomic_load(&p->closing))
+        f = yk__future_failed(YK_ECLOSED, NULL);
+    else if (!(job = job_new(p, fn, arg, len, options)))
+        f = yk__future_failed(UV_ENOMEM, NULL);
+    else
+        atomic_fetch_add_explicit(&p->received, 1, memory_order_relaxed);
+    if (job)
+        f = here ? submit_on_driver(p, job) : submit_from_outside(p, job);
+    if (!here)
+        leave(p);
+    return f;
+}
+
+/* On the driver: a job that is in a ring is taken back, or asked to stop. */
+static void cancel_now(process_job *job)
+{
+    struct process_pool *p = job->pool;
+    remote *r = job->on;
+    if (!r) { /* it came back to the queue, or has ended */
+        if (yk__future_claim(&job->work.future))
+            yk__pool_end_failed(job, YK_ECANCELED, "cancelled before it began", 0, 0);
+        return;
+    }
+    if (yk__remote_withdraw(r, job)) {
+        yk__pool_left_ring(p, r);
+        yk__pool_fail_job(job, YK_ECANCELED, "cancelled before it began");
+    } else {
+        /* Those before it have ended, though perhaps unnoticed; perhaps so has it. */
+        yk__remote_drain(r);
+        if (job->on == r)
+            yk__remote_stop_job(r, YK_ECANCELED);
+    }
+    yk__pool_moved(p);
+}
+
+static void cancel_posted(yk__post *post)
+{
+    process_job *job = of_post(post);
+    cancel_now(job);
+    yk_future_unref(&job->work.future);
+}
+
+static void cancel_asked(yk_future *f)
+{
+    process_job *job = (process_job *)f;
+    struct process_pool *p = job->pool;
+    if (on_driver(p)) {
+        cancel_now(job);
+        return;
+    }
+    if (!enter(p))
+        return; /* the pool is finished, and so is this job */
+    yk_future_ref(f);
+    job->post.run = cancel_posted;
+    yk__reactor_post(p->reactor, &job->post);
+    leave(p);
+}
+
+/* ---- Shutting down -------------------------------------------------------------------------- */
+
+static void give_orders(struct process_pool *p, uint32_t orders)
+{
+    atomic_fetch_or(&p->orders, orders);
+    if (atomic_exchange(&p->order_posted, true))
+        return;
+    if (!on_driver(p) && !enter(p)) {
+        atomic_store(&p->order_posted, false);
+        return;
+    }
+    yk__executor_hold(&p->ex);
+    p->order_post.run = yk__pool_obey;
+    yk__reactor_post(p->reactor, &p->order_post);
+    if (!on_driver(p))
+        leave(p);
+}
+
+static void join_driver(struct process_pool *p)
+{
+    if (p->own_thread && !atomic_exchange(&p->joined, true))
+        pthread_join(p->thread, NULL);
+}
+
+static int pool_shutdown(yk_executor *ex, const yk_shutdown_options *options)
+{
+    struct process_pool *p = pool_of(ex);
+    atomic_store(&p->closing, true);
+    give_orders(p, YK__CLOSE | (options->cancel_pending ? YK__CANCEL_PENDING : 0u) |
+                       (options->cancel_running ? YK__CANCEL_RUNNING : 0u));
+    if (options->no_wait) {
+        if (p->own_thread)
+            yk__linger(p->gone);
+        return 0;
+    }
+    int err = yk_await_until(p->gone, options->deadline ? options->deadline : YK_FOREVER);
+    if (!err)
+        join_driver(p);
+    return err;
+}
+
+static void pool_free(yk_executor *ex)
+{
+    struct process_pool *p = pool_of(ex);
+    if (p->own_thread && !atomic_load(&p->joined))
+        pthread_detach(p->thread);
+    yk_future_unref(p->gone);
+    free(p->remotes);
+    free(p);
+}
+
+static void pool_stats(yk_executor *ex, yk_executor_stats *s)
+{
+    struct process_pool *p = pool_of(ex);
+    s->done = atomic_load_explicit(&p->done, memory_order_relaxed);
+    s->failed = atomic_load_explicit(&p->failed, memory_order_relaxed);
+    s->cancelled = atomic_load_explicit(&p->cancelled, memory_order_relaxed) +
+                   atomic_load_explicit(&p->dropped, memory_order_relaxed);
+    s->running = atomic_load_explicit(&p->running, memory_order_relaxed);
+    s->timeouts = atomic_load_explicit(&p->timeouts, memory_order_relaxed);
+    s->crashed = atomic_load_explicit(&p->crashed, memory_order_relaxed);
+    s->started = atomic_load_explicit(&p->started, memory_order_relaxed);
+    s->workers = atomic_load_explicit(&p->alive, memory_order_relaxed);
+    s->received = atomic_load(&p->received);
+    uint64_t accounted = s->done + s->failed + s->cancelled + s->running;
+    s->pending = s->received > accounted ? s->received - accounted : 0;
+}
+
+static const yk__executor_ops pool_ops = { pool_submit, pool_shutdown, pool_stats, pool_free };
+
+static uint64_t grace_of(const yk_pool_options *options)
+{
+    uint64_t ms = options->kill_grace_ms;
+    if (ms == 0)
+        return DEFAULT_GRACE;
+    return ms > LONGEST_GRACE / YK__MS ? LONGEST_GRACE : ms * YK__MS;
+}
+
+static struct process_pool *pool_alloc(const yk_pool_options *options, unsigned workers)
+{
+    struct process_pool *p = calloc(1, sizeof *p);
+    remote **remotes = calloc(workers, sizeof(remote *));
+    yk_future *gone = yk_future_new();
+    if (!p || !remotes || !gone) {
+        free(p);
+        free(remotes);
+        yk_future_unref(gone);
+        return NULL;
+    }
+    p->remotes = remotes;
+    p->gone = gone;
+    yk_future_set_running(gone); /* a task that is cancelled while it awaits the end ends nothing */
+    p->max_workers = workers;
+    p->timeout_ms = options->job_timeout_ms;
+    p->grace = grace_of(options);
+    p->queue_end = &p->queue;
+    p->zygote.fd = -1;
+    yk__executor_init(&p->ex, &pool_ops, options, "worker");
+    return p;
+}
+
+yk_executor *yk_process_pool_new(const yk_pool_options *options)
+{
+    return yk__process_pool_make(options, false);
+}
+
+yk_executor *yk__process_pool_make(const yk_pool_options *options, bool own_driver)
+{
+    static const yk_pool_options none;
+    options = options ? options : &none;
+    unsigned workers;
+    if (yk__worker_count(options, &workers))
+        return yk__executor_failed(UV_EINVAL, "the number of workers must lie between 0 and 1024");
+    if (yk__in_worker)
+        return yk__executor_failed(UV_ENOTSUP, "a worker process cannot have workers of its own");
+    int err = yk_init();
+    if (err)
+        return yk__executor_failed(err, NULL);
+    struct process_pool *p = pool_alloc(options, workers);
+    if (p)
+        p->own_driver = own_driver;
+    err = p ? yk__pool_attach(p) : UV_ENOMEM;
+    if (!err)
+        return &p->ex;
+    if (p) {
+        p->own_thread = false;
+        pool_free(&p->ex);
+    }
+    return yk__executor_failed(err, NULL);
+}

@@ -1,0 +1,110 @@
+/* executor/process_pool.h - the inside of a process pool. Not installed.
+ *
+ * A queue, some remotes, and the one thread that drives them: the loop's thread where the pool was
+ * made in a task, else a thread of the pool's own.
+ *
+ *   process_pool.c     what any thread may call: submit, cancel, shut down, statistics
+ *   process_driver.c   the driver: queue, dispatch, the ends of jobs, the end of the pool
+ *   process_workers.c  the driver's dealings with the zygote and the remotes' reports
+ *   remote.c           one worker process
+ *
+ * Other threads reach the driver by posts to its reactor. So nothing here is locked, and a job's
+ * way from a loop to a worker and back crosses no other thread.
+ *
+ * The gate: other threads may post only while they are inside it; the driver closes it before its
+ * reactor goes, and waits for those inside. A post that runs when the pool is finished fails its
+ * job. The driver itself never enters.
+ */
+#ifndef YOKE_EXECUTOR_PROCESS_POOL_H
+#define YOKE_EXECUTOR_PROCESS_POOL_H
+
+#include <pthread.h>
+
+#include "internal.h"
+#include "process_job.h"
+#include "reactor.h"
+#include "remote.h"
+
+#define YK__MS ((uint64_t)1000000)
+
+enum { YK__GATE_CLOSED = 1u << 31 };
+enum { YK__CLOSE = 1, YK__CANCEL_PENDING = 2, YK__CANCEL_RUNNING = 4 };
+
+struct process_pool {
+    yk_executor ex;
+    unsigned max_workers;
+    uint64_t timeout_ms, grace;
+    yk_future *gone; /* ends when the last worker has gone after a shutdown */
+
+    /* Any thread. */
+    _Atomic uint64_t received, dropped; /* dropped: cancelled while pending */
+    _Atomic bool closing;
+    _Atomic uint32_t gate;   /* how many are inside; GATE_CLOSED */
+    _Atomic uint32_t orders; /* what shutdown asks of the driver */
+    _Atomic bool order_posted, joined;
+    yk__post order_post;
+
+    /* The driver; the counters are atomic for those who read statistics. */
+    yk__reactor *reactor, own_reactor;
+    bool own_driver; /* whatever thread makes it: no loop is to drive it */
+    bool own_thread, finished;
+    pthread_t thread;
+    yk__source source;
+    yk__watch zygote; /* its fd: the pool's socket, -1 when there is none */
+    remote **remotes; /* [max_workers]; NULL: no such worker now */
+    unsigned n_remotes;
+    uint32_t last_serial;
+    process_job *queue, **queue_end;
+    uint64_t accepted; /* of those received, how many have come to the driver */
+    size_t open;       /* jobs in rings */
+    yk__timer rebalance, respawn;
+    uint64_t backoff; /* 0: workers may be started at once */
+    unsigned refusals;
+    _Atomic uint64_t done, failed, cancelled, timeouts, crashed, started, alive, running;
+};
+
+/* ---- The driver's, for the driver's thread -------------------------------------------------- */
+
+static inline void yk__pool_count(_Atomic uint64_t *counter, int64_t by)
+{
+    /* One writer: no read-modify-write is needed. */
+    uint64_t n = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, n + (uint64_t)by, memory_order_relaxed);
+}
+
+/* Takes a new job, and the reference that the driver holds. */
+void yk__pool_accept(struct process_pool *p, process_job *job);
+
+/* Puts a job that came back at the front of the queue. */
+void yk__pool_requeue(struct process_pool *p, process_job *job);
+
+/* Hands out what waits, to workers that have room; starts workers. */
+void yk__pool_dispatch(struct process_pool *p);
+
+/* Something has moved: hands out, sees to the balance, ends what is done. */
+void yk__pool_moved(struct process_pool *p);
+
+/* Ends everything if the pool is closing and nothing is left. */
+void yk__pool_finish_if_done(struct process_pool *p);
+
+/* Ends jobs. The first two after a successful claim; they keep the driver's reference. */
+void yk__pool_end_done(process_job *job, const yk__result_slot *slot, void *room);
+void yk__pool_end_failed(process_job *job, int code, const char *message, int signal, int status);
+void yk__pool_fail_job(process_job *job, int code,
+                       const char *message); /* and drops the reference */
+void yk__pool_fail_queue(struct process_pool *p, int code, const char *message);
+
+/* A job has left the ring of r. */
+void yk__pool_left_ring(struct process_pool *p, const remote *r);
+
+/* A new worker, or NULL: none can be had now (the timer `respawn` runs, or the queue has failed).
+ */
+remote *yk__pool_start_worker(struct process_pool *p);
+
+/* Does what shutdown asks. */
+void yk__pool_obey(yk__post *post);
+
+/* Makes the pool a source of its reactor; starts the thread that drives it where there is none. */
+int yk__pool_attach(struct process_pool *p);
+
+#endif

@@ -1,0 +1,211 @@
+/* The driver's dealings with the zygote, and what the remotes report. */
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "arena.h"
+#include "process_pool.h"
+#include "zygote.h"
+
+#define MAX_BACKOFF  (1000 * YK__MS)
+#define MAX_REFUSALS 5 /* forks in a row that fail before waiting jobs do */
+
+/* ---- Workers -------------------------------------------------------------------------------- */
+
+static void zygote_speaks(yk__watch *watch);
+
+static int connect_zygote(struct process_pool *p)
+{
+    if (p->zygote.fd >= 0)
+        return 0;
+    int fd;
+    int err = yk__zygote_connect(&fd);
+    if (err)
+        return err;
+    p->zygote = (yk__watch){ fd, zygote_speaks };
+    err = yk__reactor_watch(p->reactor, &p->zygote);
+    if (err) {
+        close(fd);
+        p->zygote.fd = -1;
+    }
+    return err;
+}
+
+static void back_off(struct process_pool *p)
+{
+    p->backoff = p->backoff ? 2 * p->backoff : 10 * YK__MS;
+    if (p->backoff > MAX_BACKOFF)
+        p->backoff = MAX_BACKOFF;
+    yk__reactor_timer_set(p->reactor, &p->respawn, yk_now() + p->backoff);
+}
+
+/* A worker could not be started. While there are others, the jobs can wait for them. */
+static void spawn_refused(struct process_pool *p, int err)
+{
+    if (p->n_remotes == 0 && ++p->refusals >= MAX_REFUSALS) {
+        p->refusals = 0;
+        yk__pool_fail_queue(p, YK_ENOWORKER, NULL);
+        return;
+    }
+    yk__log("no worker process could be started: %s", yk_strerror(err));
+    back_off(p);
+}
+
+static const remote_ops worker_ops;
+
+remote *yk__pool_start_worker(struct process_pool *p)
+{
+    unsigned i = 0;
+    while (p->remotes[i])
+        i++;
+    int err = connect_zygote(p);
+    remote *r = err ? NULL
+                    : yk__remote_new(p, &worker_ops, p->reactor, p->zygote.fd, i, ++p->last_serial,
+                                     p->ex.name, &err);
+    if (!r) {
+        spawn_refused(p, err);
+        return NULL;
+    }
+    r->grace = p->grace;
+    yk__remote_announce(r, atomic_load_explicit(&p->reactor->parked, memory_order_relaxed));
+    p->remotes[i] = r;
+    p->n_remotes++;
+    yk__pool_count(&p->started, 1);
+    yk__pool_count(&p->alive, 1);
+    return r;
+}
+
+static remote *by_serial(struct process_pool *p, uint32_t serial)
+{
+    for (unsigned i = 0; i < p->max_workers; i++)
+        if (p->remotes[i] && p->remotes[i]->serial == serial)
+            return p->remotes[i];
+    return NULL;
+}
+
+static void zygote_gone(struct process_pool *p)
+{
+    yk__reactor_unwatch(p->reactor, &p->zygote);
+    close(p->zygote.fd);
+    p->zygote.fd = -1;
+    /* First mark, then tell: telling may start workers, of another zygote. */
+    for (unsigned i = 0; i < p->max_workers; i++)
+        if (p->remotes[i])
+            p->remotes[i]->zygote_gone = true;
+    for (unsigned i = 0; i < p->max_workers; i++)
+        if (p->remotes[i] && p->remotes[i]->zygote_gone)
+            yk__remote_orphaned(p->remotes[i]);
+    yk__pool_moved(p);
+}
+
+static void zygote_said(struct process_pool *p, const yk__zygote_message *m, int fd)
+{
+    remote *r = by_serial(p, m->serial);
+    if (!r || m->type != YK__ZYGOTE_SPAWNED) {
+        if (fd >= 0)
+            close(fd);
+    }
+    if (!r)
+        return;
+    if (m->type == YK__ZYGOTE_SPAWNED)
+        yk__remote_spawned(r, m->value, fd);
+    else if (m->type == YK__ZYGOTE_EXITED)
+        yk__remote_exited(r, m->value);
+    else if (m->type == YK__ZYGOTE_REFUSED)
+        yk__remote_refused(r, m->value);
+}
+
+static void zygote_speaks(yk__watch *watch)
+{
+    struct process_pool *p =
+        (struct process_pool *)((char *)watch - offsetof(struct process_pool, zygote));
+    yk__executor_hold(&p->ex);
+    yk__zygote_message m;
+    int fd, err = 0;
+    while (p->zygote.fd >= 0 && (err = yk__zygote_receive(p->zygote.fd, &m, &fd, 1)) == 0)
+        zygote_said(p, &m, fd);
+    if (p->zygote.fd >= 0 && err != UV_EAGAIN)
+        zygote_gone(p);
+    yk__executor_release(&p->ex);
+}
+
+/* ---- What the remotes report ---------------------------------------------------------------- */
+
+/* A worker runs one job at a time: those behind it in the ring have not begun. */
+void yk__pool_left_ring(struct process_pool *p, const remote *r)
+{
+    p->open--;
+    if (r->open == 0)
+        yk__pool_count(&p->running, -1);
+}
+
+static void worker_result(remote *r, process_job *job, const yk__result_slot *slot, void *room)
+{
+    struct process_pool *p = r->pool;
+    yk__pool_left_ring(p, r);
+    p->backoff = 0;
+    p->refusals = 0;
+    if (yk__future_claim(&job->work.future)) {
+        char message[YK__MESSAGE_MAX];
+        size_t len = slot->len < sizeof message ? slot->len : sizeof message - 1;
+        if (slot->code == 0) {
+            yk__pool_end_done(job, slot, room);
+        } else {
+            memcpy(message, slot->inline_result, len);
+            message[len] = '\0';
+            int code = slot->code < 0 ? slot->code : YK_EJOB;
+            yk__pool_end_failed(job, code, len ? message : yk_strerror(code), 0, 0);
+        }
+    } else {
+        yk_arena_free(room);
+    }
+    yk_future_unref(&job->work.future);
+}
+
+static void worker_lost(remote *r, process_job *job, int code, const char *message, int signal,
+                        int exit_status)
+{
+    yk__pool_left_ring(r->pool, r);
+    if (yk__future_claim(&job->work.future))
+        yk__pool_end_failed(job, code, message, signal, exit_status);
+    yk_future_unref(&job->work.future);
+}
+
+static void worker_returned(remote *r, process_job *job)
+{
+    struct process_pool *p = r->pool;
+    yk__pool_left_ring(p, r);
+    yk_future *f = &job->work.future;
+    if (yk_future_cancel_requested(f)) {
+        yk__pool_fail_job(job, YK_ECANCELED, "cancelled before it began");
+        return;
+    }
+    yk__future_advance(f, YK_RUNNING, YK_PENDING);
+    yk__future_hand(f, false);
+    yk__pool_requeue(p, job);
+}
+
+static void worker_ended(remote *r, bool unasked, int refused)
+{
+    struct process_pool *p = r->pool;
+    bool useless = unasked && r->ended_jobs == 0;
+    p->remotes[r->index] = NULL;
+    p->n_remotes--;
+    yk__pool_count(&p->alive, -1);
+    if (unasked)
+        yk__pool_count(&p->crashed, 1);
+    yk__remote_free(r);
+    if (refused)
+        yk__pool_count(&p->started, -1);
+    if (refused || useless)
+        spawn_refused(p, refused ? refused : YK_ECRASHED);
+    yk__pool_moved(p);
+}
+
+static void worker_moved(remote *r)
+{
+    yk__pool_moved(r->pool);
+}
+
+static const remote_ops worker_ops = { worker_result, worker_lost, worker_returned, worker_moved,
+                                       worker_ended };

@@ -1,0 +1,122 @@
+/* executor/promise.h - a future from the side of those who end it: pools, tasks. Not installed.
+ *
+ * A job or task embeds a yk_future as its first member, so that one allocation holds both.
+ *
+ * The state word decides every race. It holds a yk_state and three flags:
+ *
+ *   YK__HANDED   pending, but somebody else (a worker process) may take it at any moment: whether a
+ *                cancellation comes in time is decided by ops->cancel, not by this word;
+ *   YK__ASKED    a cancellation was asked for while it was handed or running;
+ *   YK__SETTLING one thread has won the right to end it and is writing result or error.
+ *
+ * Whoever wants to end a future claims it (one successful compare-and-swap to YK__SETTLING), writes
+ * result or error, which nobody else touches, and publishes with yk__future_publish(): a release
+ * store of the final state, against the acquire load of everybody who reads result or error.
+ */
+#ifndef YOKE_EXECUTOR_PROMISE_H
+#define YOKE_EXECUTOR_PROMISE_H
+
+#include <stdatomic.h>
+#include <stdalign.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "future.h"
+
+enum {
+    YK__STATE_MASK = 0x7,
+    YK__HANDED = 0x8,
+    YK__ASKED = 0x10,
+    YK__SETTLING = 0x20,
+};
+
+#define YK__INLINE_RESULT 64 /* bytes of a result that need no allocation */
+
+typedef struct yk__future_ops {
+    /* Somebody asked for the end of a future that is handed or running; called once, on the asking
+     * thread, which holds a reference. NULL: only the flag is set. */
+    void (*cancel)(yk_future *f);
+    /* A pending future was cancelled at once: it never begins. Called after publication, on the
+     * asking thread. NULL: nobody cares. */
+    void (*dropped)(yk_future *f);
+    /* The last reference is gone; result and error have been freed. Frees the memory. */
+    void (*free)(yk_future *f);
+} yk__future_ops;
+
+/* One place in the list of those who wait for a future. It belongs to the future, which frees it at
+ * its own end; so a waiter may be gone while its place is still there. `state` passes from the
+ * waiter to the settling thread by compare-and-swap: FREE <-> ARMED by waiters, anything -> FIRED
+ * by the settling thread, once. */
+typedef struct yk__place {
+    struct yk__place *next;  /* the older one; fixed once the place is in the list */
+    struct yk__place *later; /* the settling thread's: the newer one */
+    _Atomic uint32_t state;
+    void (*notify)(yk_future *f, void *arg); /* on the settling thread, once */
+    void *arg;
+} yk__place;
+
+struct yk_future {
+    _Atomic uint32_t state;
+    _Atomic uint32_t refs;
+    const yk__future_ops *ops;
+    _Atomic(yk__place *) places; /* newest first; ends with `first`; closed when the future ends */
+    yk__place *fired;            /* the settling thread's: the list, once it was closed */
+    yk__place first;
+    void *result; /* NULL, inline_result, or to be freed with free_result */
+    size_t result_len;
+    void (*free_result)(void *result);
+    yk_error *error; /* NULL, or made by yk__error_new */
+    alignas(max_align_t) unsigned char inline_result[YK__INLINE_RESULT];
+};
+
+/* Makes an embedded future: pending, one reference, no result. */
+void yk__future_init(yk_future *f, const yk__future_ops *ops);
+
+/* Moves from one state to the next while nobody has ended it. False: it has ended, is being ended,
+ * or is not in `from`. Flags that are set stay. */
+bool yk__future_advance(yk_future *f, yk_state from, yk_state to);
+
+/* Marks a pending future as handed over, or takes that back. False: it has ended. */
+bool yk__future_hand(yk_future *f, bool handed);
+
+/* Wins the right to end it, whatever state it is in. */
+bool yk__future_claim(yk_future *f);
+
+/* After a claim: sets the result to a copy (UV_ENOMEM), or to memory to be freed with
+ * `free_result`. */
+int yk__future_copy_result(yk_future *f, const void *result, size_t len);
+void yk__future_give_result(yk_future *f, void *result, size_t len, void (*free_result)(void *));
+
+/* After a claim: ends it as `end` and runs everything that waits. `error` (made by yk__error_new)
+ * passes to the future; NULL for YK_DONE. */
+void yk__future_publish(yk_future *f, yk_state end, yk_error *error);
+
+/* Claim and publish in one: false if it had ended. The state follows from the code. The message is
+ * copied; NULL stands for yk_strerror(code). */
+bool yk__future_fail(yk_future *f, int code, const char *message);
+
+/* A future that has failed already; never NULL (without memory: one that cannot be freed and says
+ * so). */
+yk_future *yk__future_failed(int code, const char *message);
+
+/* An error to hand to a future. Never NULL: without memory, a constant one that says UV_ENOMEM's
+ * story with the given code. */
+yk_error *yk__error_new(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void yk__error_free(yk_error *error);
+
+/* ---- Waiting -------------------------------------------------------------------------------- */
+
+/* Has notify(f, arg) called when f ends. *place is where (for yk__future_withdraw). 0; YK_EDONE if
+ * it has ended and notify will not be called; UV_ENOMEM. `in_order` keeps the order of additions
+ * (callbacks). */
+int yk__future_wait_for(yk_future *f, void (*notify)(yk_future *, void *), void *arg, bool in_order,
+                        yk__place **place);
+
+/* Takes a place back. False: too late, notify has been called or is about to be. */
+bool yk__future_withdraw(yk__place *place);
+
+/* Says a line to the log hook, if there is one. */
+void yk__log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

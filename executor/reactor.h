@@ -1,0 +1,125 @@
+/* executor/reactor.h - what drives a pool, and resumes tasks: one thread that drains everything
+ * that has happened, then sleeps until something else does. Not installed.
+ *
+ * A reactor is not a loop: it has no run function. Its host has: a loop of loop/ (a libuv loop that
+ * polls the reactor's two descriptors), or the thread that a pool starts where there is no loop.
+ * The host does, on one and the same thread:
+ *
+ *     for (;;) {
+ *         bool busy = yk__reactor_turn(r);             drain: inbox, due timers, sources
+ *         if (!busy && yk__reactor_park(r))             announce the sleep, look once more
+ *             poll wake_fd and poll_fd, without limit of time
+ *         yk__reactor_unpark(r);
+ *         if wake_fd was readable: yk__reactor_clear_wake(r)
+ *         if poll_fd was readable: yk__reactor_dispatch(r)
+ *     }
+ *
+ * Everything but yk__reactor_post() is for that thread alone.
+ *
+ * Wake-ups are what costs (5 us), so nobody writes to wake_fd unless the reactor has said that it
+ * sleeps: `parked` is then the number of this sleep, an odd number, and even while it is awake.
+ * Somebody who has published something reads `parked` after it (both sequentially consistent,
+ * against park(), which stores `parked` and then looks at everything published), and writes to
+ * wake_fd if it is odd and a number that this writer has not yet written for. No writer clears the
+ * word: a flag that one writer takes away before it writes leaves all others without a wake-up if
+ * that writer loses its CPU in between.
+ */
+#ifndef YOKE_EXECUTOR_REACTOR_H
+#define YOKE_EXECUTOR_REACTOR_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Something to be run on the reactor's thread; embedded in what it belongs to. After run() has been
+ * called the reactor does not touch it. */
+typedef struct yk__post {
+    struct yk__post *next;
+    void (*run)(struct yk__post *post);
+} yk__post;
+
+/* A timer; embedded. `heap_index` is 0 while it does not run. */
+typedef struct yk__timer {
+    uint64_t deadline;
+    size_t heap_index;
+    bool reserved; /* setting it cannot fail */
+    void (*fired)(struct yk__timer *timer);
+} yk__timer;
+
+/* A descriptor to watch for input, with its callback; embedded. */
+typedef struct yk__watch {
+    int fd;
+    void (*readable)(struct yk__watch *watch);
+} yk__watch;
+
+/* Something that is looked at in every turn because it signals through shared memory: a process
+ * pool with its workers' rings. Embedded, in a list. */
+typedef struct yk__source {
+    struct yk__source *next;
+    /* Drains what is there; whether there was anything. May remove any source. */
+    bool (*turn)(struct yk__source *source);
+    /* The reactor is about to sleep under this (odd) number, or is awake (even): tell those who
+     * must wake it. Returns whether something has arrived meanwhile (asked when it is about to
+     * sleep). */
+    bool (*announce)(struct yk__source *source, uint32_t parked);
+    /* The reactor is going away under it; it has been removed, and will not be called again. */
+    void (*abandon)(struct yk__source *source);
+    /* Whether somebody will hear from it: a loop with nothing else to do runs on while it does. Set
+     * with yk__reactor_source_busy(). */
+    bool busy;
+} yk__source;
+
+typedef struct yk__reactor {
+    /* Any thread. */
+    _Atomic(yk__post *) inbox; /* a stack; the newest post first */
+    _Atomic uint32_t parked;
+    uint64_t id;     /* never used twice in a process */
+    bool is_private; /* drives one pool and nobody else; not a loop */
+    int wake_fd;     /* an eventfd, non-blocking */
+
+    /* The reactor's thread. */
+    int poll_fd; /* an epoll set: the timerfd and the watches */
+    int timer_fd;
+    yk__source *sources, *next_source; /* next_source: while a turn goes through them */
+    yk__timer **heap;                  /* [1 .. heap_len], the earliest first */
+    size_t heap_len, heap_cap, heap_reserved;
+    uint64_t timer_set_for; /* what timer_fd is set to, YK_FOREVER if not at all */
+    /* The host's, or NULL: a source has become busy, perhaps while nobody runs the host. */
+    void (*roused)(struct yk__reactor *r);
+} yk__reactor;
+
+int yk__reactor_init(yk__reactor *r);
+void yk__reactor_destroy(yk__reactor *r);
+
+/* The reactor that this thread hosts, or NULL. A loop sets it while its thread belongs to it. */
+yk__reactor *yk__reactor_current(void);
+void yk__reactor_set_current(yk__reactor *r);
+
+/* Has post->run(post) called on the reactor's thread, in the order of the posts of one thread. Any
+ * thread, lock-free. */
+void yk__reactor_post(yk__reactor *r, yk__post *post);
+
+bool yk__reactor_turn(yk__reactor *r);
+bool yk__reactor_park(yk__reactor *r);
+void yk__reactor_unpark(yk__reactor *r);
+void yk__reactor_clear_wake(yk__reactor *r);
+void yk__reactor_dispatch(yk__reactor *r);
+
+/* Starts a timer that does not run, or moves one that does. UV_ENOMEM. A deadline of YK_FOREVER
+ * stops it. */
+int yk__reactor_timer_set(yk__reactor *r, yk__timer *t, uint64_t deadline);
+void yk__reactor_timer_stop(yk__reactor *r, yk__timer *t);
+
+/* Has setting this timer never fail, until it is released (which stops it). UV_ENOMEM. */
+int yk__reactor_timer_reserve(yk__reactor *r, yk__timer *t);
+void yk__reactor_timer_release(yk__reactor *r, yk__timer *t);
+
+int yk__reactor_watch(yk__reactor *r, yk__watch *w);
+void yk__reactor_unwatch(yk__reactor *r, yk__watch *w);
+
+void yk__reactor_add_source(yk__reactor *r, yk__source *s);
+void yk__reactor_remove_source(yk__reactor *r, yk__source *s);
+void yk__reactor_source_busy(yk__reactor *r, yk__source *s, bool busy);
+
+#endif

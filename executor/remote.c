@@ -1,0 +1,664 @@
+/* One worker process from the parent's side: its ring, its room, its time limit, its death. */
+#include "remote.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "arena.h"
+#include "park.h"
+
+#define STATUS_PATIENCE \
+    ((uint64_t)500 * 1000000) /* for the zygote to report a death that was seen */
+#define LEAVE_PATIENCE ((uint64_t)2000 * 1000000) /* for a worker that was told to leave */
+#define MAX_SPARE_ROOM ((uint64_t)16 << 20)       /* room that is granted ahead */
+
+static void arm(remote *r);
+
+/* ---- Life ----------------------------------------------------------------------------------- */
+
+static void timer_fired(yk__timer *timer);
+static void death_seen(yk__watch *watch);
+
+static int request_process(remote *r, int zygote, int channel_fd, const char *pool_name)
+{
+    int pipe_fds[2];
+    if (pipe2(pipe_fds, O_CLOEXEC))
+        return -errno;
+    yk__zygote_message m = { .type = YK__ZYGOTE_SPAWN, .serial = r->serial, .index = r->index };
+    snprintf(m.name, sizeof m.name, "%.10s-%u", pool_name, r->index);
+    int fds[YK__SPAWN_FDS];
+    fds[YK__FD_CHANNEL] = channel_fd;
+    fds[YK__FD_WAKE] = r->reactor->wake_fd;
+    fds[YK__FD_LIFELINE] = pipe_fds[0];
+    int err = yk__zygote_send(zygote, &m, fds, YK__SPAWN_FDS);
+    close(pipe_fds[0]);
+    if (err)
+        close(pipe_fds[1]);
+    else
+        r->lifeline = pipe_fds[1];
+    return err;
+}
+
+remote *yk__remote_new(struct process_pool *pool, const remote_ops *ops, yk__reactor *reactor,
+                       int zygote, unsigned index, uint32_t serial, const char *pool_name, int *err)
+{
+    remote *r = calloc(1, sizeof *r);
+    if (!r) {
+        *err = UV_ENOMEM;
+        return NULL;
+    }
+    r->ops = ops;
+    r->pool = pool;
+    r->reactor = reactor;
+    r->index = index;
+    r->serial = serial;
+    r->zygote = zygote;
+    r->lifeline = -1;
+    r->death = (yk__watch){ -1, death_seen };
+    r->timer.fired = timer_fired;
+    int fd;
+    *err = yk__reactor_timer_reserve(reactor, &r->timer);
+    if (!*err)
+        *err = yk__channel_new(&r->ch, &fd);
+    if (!*err) {
+        *err = request_process(r, zygote, fd, pool_name);
+        close(fd);
+    }
+    if (*err) {
+        yk__remote_free(r);
+        return NULL;
+    }
+    return r;
+}
+
+void yk__remote_free(remote *r)
+{
+    if (!r)
+        return;
+    yk__reactor_timer_release(r->reactor, &r->timer);
+    if (r->death.fd >= 0) {
+        yk__reactor_unwatch(r->reactor, &r->death);
+        close(r->death.fd);
+    }
+    if (r->lifeline >= 0)
+        close(r->lifeline);
+    yk_arena_free(r->room);
+    yk__channel_unmap(r->ch);
+    free(r);
+}
+
+static remote *of_timer(yk__timer *timer)
+{
+    return (remote *)((char *)timer - offsetof(remote, timer));
+}
+
+/* ---- The ring down -------------------------------------------------------------------------- */
+
+/* Counts the ticks of the kernel's clock, 1 to 10 ms each; a fifth of what yk_now() costs. */
+static uint64_t tick(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void ring_bell(remote *r)
+{
+    r->bell_due = false;
+    uint32_t asleep = atomic_load(&r->ch->up.asleep);
+    if (!(asleep & 1) || asleep == r->woken)
+        return;
+    r->woken = asleep;
+    r->rung_at = tick();
+    atomic_fetch_add(&r->ch->down.bell, 1);
+    yk__futex_wake(&r->ch->down.bell, 1, true);
+}
+
+static void ring_if_due(remote *r)
+{
+    if (r->bell_due)
+        ring_bell(r);
+}
+
+/* A worker is done with a small job before the parent has the next one ready, so a bell for each
+ * job would cost more than the jobs do. So it rings at once for the first job of a worker that has
+ * none, and for those behind it when the thread comes to its next turn or goes to sleep. A thread
+ * that submits on and on and does neither rings once a tick. */
+static bool bell_is_overdue(const remote *r)
+{
+    uint32_t asleep = atomic_load(&r->ch->up.asleep);
+    return (asleep & 1) && asleep != r->woken && tick() != r->rung_at;
+}
+
+static process_job **at(remote *r, uint32_t position)
+{
+    return &r->jobs[position % YK__RING];
+}
+
+bool yk__remote_has_room(const remote *r)
+{
+    return r->submitted - r->settled < YK__RING && r->ladder < TERMINATED && !r->stopping &&
+           !r->dead;
+}
+
+/* The job that is now first in the ring is the one that the worker is running, or about to. */
+static void front_changed(remote *r)
+{
+    while (r->settled != r->submitted && !*at(r, r->settled))
+        r->settled++;
+    if (r->settled == r->submitted) {
+        arm(r);
+        return;
+    }
+    process_job *job = *at(r, r->settled);
+    yk__future_advance(&job->work.future, YK_PENDING, YK_RUNNING);
+    if (job->work.timeout || r->timer.heap_index) {
+        r->front_since = yk_now();
+        r->front_began = 0;
+        arm(r);
+    }
+}
+
+void yk__remote_push(remote *r, process_job *job)
+{
+    yk__job_slot *slot = &r->ch->jobs[r->submitted % YK__RING];
+    slot->fn = job->work.fn;
+    slot->arg = job->block;
+    slot->arg_len = job->work.arg_len;
+    if (!job->block && job->work.arg_len > 0)
+        memcpy(slot->inline_arg, job->work.arg, job->work.arg_len);
+    atomic_store_explicit(&slot->state, yk__slot_state(r->submitted, YK__SLOT_QUEUED),
+                          memory_order_relaxed);
+    job->on = r;
+    job->position = r->submitted;
+    *at(r, r->submitted) = job;
+    bool front = r->open++ == 0;
+    if (front)
+        r->settled = r->submitted;
+    r->submitted++;
+    if (front)
+        front_changed(r);
+    atomic_store(&r->ch->down.submitted, r->submitted);
+    r->bell_due = true;
+    if (front || bell_is_overdue(r))
+        ring_bell(r);
+}
+
+bool yk__remote_withdraw(remote *r, process_job *job)
+{
+    uint32_t state = yk__slot_state(job->position, YK__SLOT_QUEUED);
+    if (!atomic_compare_exchange_strong_explicit(&r->ch->jobs[job->position % YK__RING].state,
+                                                 &state,
+                                                 yk__slot_state(job->position, YK__SLOT_WITHDRAWN),
+                                                 memory_order_acq_rel, memory_order_acquire))
+        return false;
+    bool front = job->position == r->settled;
+    *at(r, job->position) = NULL;
+    job->on = NULL;
+    r->open--;
+    if (front)
+        front_changed(r);
+    return true;
+}
+
+void yk__remote_withdraw_some(remote *r, unsigned n)
+{
+    uint32_t oldest = r->settled; /* which moves when the last one is withdrawn */
+    for (uint32_t p = r->submitted; n > 0 && p != oldest; p--) {
+        process_job *job = *at(r, p - 1);
+        if (!job)
+            continue;
+        if (!yk__remote_withdraw(r, job))
+            return; /* it has been taken, and so have all before it */
+        r->ops->returned(r, job);
+        n--;
+    }
+}
+
+/* ---- The ring up ---------------------------------------------------------------------------- */
+
+/* A worker that breaks the protocol is not reasoned with. */
+static void protocol_error(remote *r)
+{
+    r->broken = true;
+    yk__log("worker %u broke the protocol of its channel; killed", r->index);
+    yk__remote_kill(r);
+}
+
+/* Results come in the order of the positions; between them lie only withdrawn ones. */
+static process_job *job_of_result(remote *r, uint32_t position)
+{
+    if (position - r->settled >= r->submitted - r->settled)
+        return NULL;
+    while (r->settled != position) {
+        if (*at(r, r->settled))
+            return NULL;
+        r->settled++;
+    }
+    return *at(r, position);
+}
+
+static void grant(remote *r, uint64_t size)
+{
+    yk_arena_free(r->room);
+    r->room = yk_arena_alloc(size);
+    r->room_size = r->room ? size : 0;
+    r->ch->down.room = r->room;
+    r->ch->down.room_size = r->room_size;
+    uint32_t n = atomic_load_explicit(&r->ch->down.granted, memory_order_relaxed) + 1;
+    atomic_store_explicit(&r->ch->down.granted, n, memory_order_release);
+}
+
+/* What the last result needed, the next one may need too: granted ahead, it saves a round trip. */
+static void grant_ahead(remote *r, uint64_t used)
+{
+    if (used > MAX_SPARE_ROOM || r->stopping || r->ladder >= TERMINATED)
+        return;
+    grant(r, used);
+}
+
+static bool valid_result(remote *r, const yk__result_slot *slot)
+{
+    if (slot->in_room)
+        return r->room && slot->len <= r->room_size && slot->code == 0;
+    return slot->len <= YK__SLOT_INLINE;
+}
+
+static void calm_down(remote *r)
+{
+    if (r->ladder == ASKED)
+        r->ladder = AT_PEACE;
+}
+
+static bool drain_one(remote *r)
+{
+    yk__result_slot slot;
+    memcpy(&slot, &r->ch->results[r->drained % YK__RING], sizeof slot);
+    r->drained++;
+    process_job *job = job_of_result(r, slot.position);
+    if (!job || !valid_result(r, &slot)) {
+        protocol_error(r);
+        return false;
+    }
+    void *room = NULL;
+    uint64_t room_size = r->room_size;
+    if (slot.in_room) {
+        room = r->room;
+        r->room = NULL;
+        r->room_size = 0;
+    }
+    *at(r, slot.position) = NULL;
+    job->on = NULL;
+    r->open--;
+    r->settled++;
+    r->ended_jobs++;
+    calm_down(r);
+    front_changed(r);
+    r->ops->result(r, job, &slot, room);
+    if (room)
+        grant_ahead(r, room_size);
+    return true;
+}
+
+static bool drain(remote *r)
+{
+    uint32_t finished = atomic_load(&r->ch->up.finished);
+    if (finished == r->drained || r->broken || r->dead)
+        return false;
+    if (finished - r->drained > r->open) {
+        protocol_error(r);
+        return true;
+    }
+    /* Results are handed out one by one, and what is called may drain some itself. */
+    while ((int32_t)(finished - r->drained) > 0 && !r->dead && drain_one(r))
+        ;
+    return true;
+}
+
+static bool answer_request(remote *r, uint32_t wanted)
+{
+    if (wanted == r->answered)
+        return false;
+    r->answered = wanted;
+    uint64_t size = atomic_load_explicit(&r->ch->up.want_size, memory_order_relaxed);
+    if (!r->room || r->room_size < size)
+        grant(r, size);
+    atomic_store(&r->ch->down.answered, wanted);
+    ring_bell(r);
+    return true;
+}
+
+bool yk__remote_drain(remote *r)
+{
+    return drain(r);
+}
+
+bool yk__remote_turn(remote *r)
+{
+    if (r->dead)
+        return false;
+    ring_if_due(r);
+    /* Requests are read before results: a room that a result took is not granted twice. */
+    uint32_t wanted = atomic_load(&r->ch->up.wanted);
+    bool busy = drain(r);
+    return answer_request(r, wanted) || busy;
+}
+
+bool yk__remote_announce(remote *r, uint32_t parked)
+{
+    ring_if_due(r);
+    atomic_store(&r->ch->down.parked, parked);
+    return !r->broken && !r->dead &&
+           (atomic_load(&r->ch->up.finished) != r->drained ||
+            atomic_load(&r->ch->up.wanted) != r->answered);
+}
+
+/* ---- Making it stop ------------------------------------------------------------------------- */
+
+/* The kernel kills the process at its other end, if there is one. */
+static void cut_lifeline(remote *r)
+{
+    yk__reactor_unwatch(r->reactor, &r->death);
+    close(r->death.fd);
+    close(r->lifeline);
+    r->death.fd = r->lifeline = -1;
+    r->dead = true;
+    r->front_since = yk_now();
+    arm(r);
+}
+
+/* A number may be another process's by now; a pidfd is not, nor is a number that the zygote has not
+ * reaped. So the zygote signals the process group, and the pidfd serves where there is no zygote.
+ */
+static void signal_group(remote *r, int sig)
+{
+    if (r->dead)
+        return;
+    if (r->pid == 0) {
+        if (r->zygote_gone && sig == SIGKILL)
+            cut_lifeline(r);
+        return;
+    }
+    yk__zygote_message m = { .type = YK__ZYGOTE_SIGNAL, .serial = r->serial, .value = sig };
+    bool sent = !r->zygote_gone && yk__zygote_send(r->zygote, &m, NULL, 0) == 0;
+    if (r->death.fd >= 0 && (!sent || sig == SIGKILL))
+        syscall(SYS_pidfd_send_signal, r->death.fd, sig, NULL, 0);
+}
+
+void yk__remote_kill(remote *r)
+{
+    r->ladder = KILLED;
+    signal_group(r, SIGKILL);
+}
+
+void yk__remote_await_death(remote *r)
+{
+    struct pollfd p = { .fd = r->death.fd, .events = POLLIN };
+    if (r->death.fd >= 0 && !r->dead)
+        poll(&p, 1, 1000);
+}
+
+void yk__remote_leave(remote *r)
+{
+    if (r->stopping)
+        return;
+    r->stopping = true;
+    atomic_store(&r->ch->down.stop, 1);
+    ring_bell(r);
+    r->front_since = yk_now();
+    arm(r);
+}
+
+static bool at_front(const remote *r, uint32_t position)
+{
+    return r->open > 0 && r->settled == position;
+}
+
+/* What the worker has not begun is taken back first, so that the signal hits nobody else's job. If
+ * the job that it was meant for has ended meanwhile, there is no signal. */
+static void terminate(remote *r)
+{
+    yk__remote_withdraw_some(r, YK__RING);
+    drain(r);
+    if (!r->stopping && !at_front(r, r->stopped)) {
+        r->ladder = AT_PEACE;
+        return;
+    }
+    r->ladder = TERMINATED;
+    signal_group(r, SIGTERM);
+}
+
+void yk__remote_stop_job(remote *r, int reason)
+{
+    if (r->ladder != AT_PEACE || r->dead)
+        return;
+    r->reason = reason;
+    r->stopped = r->settled;
+    r->front_since = yk_now();
+    atomic_store_explicit(&r->ch->down.cancel, (uint64_t)r->settled + 1, memory_order_relaxed);
+    if (reason == YK_EJOBTIMEOUT)
+        terminate(r); /* it has had its time */
+    else
+        r->ladder = ASKED;
+    arm(r);
+}
+
+static uint64_t front_limit(remote *r)
+{
+    process_job *job = r->settled != r->submitted ? *at(r, r->settled) : NULL;
+    if (!job || job->work.timeout == 0)
+        return YK_FOREVER;
+    return (r->front_began ? r->front_began : r->front_since) + job->work.timeout;
+}
+
+/* Whether the job at the front has begun; notes when, by the worker's own word if that makes sense,
+ * once. */
+static bool front_has_begun(remote *r)
+{
+    if (r->front_began || r->open == 0)
+        return true;
+    uint32_t state =
+        atomic_load_explicit(&r->ch->jobs[r->settled % YK__RING].state, memory_order_acquire);
+    if (state == yk__slot_state(r->settled, YK__SLOT_QUEUED))
+        return false;
+    uint64_t began = atomic_load_explicit(&r->ch->up.started, memory_order_relaxed);
+    r->front_began = began < r->front_since || began > yk_now() ? r->front_since : began;
+    return true;
+}
+
+/* Sets the timer for whatever comes next. */
+static void arm(remote *r)
+{
+    uint64_t next = YK_FOREVER;
+    if (r->dead)
+        next = r->front_since + STATUS_PATIENCE;
+    else if (r->stopping && r->ladder == AT_PEACE)
+        next = r->front_since + r->grace + LEAVE_PATIENCE;
+    else if (r->ladder == AT_PEACE)
+        next = front_limit(r);
+    else if (r->ladder < KILLED)
+        next = r->front_since + r->grace;
+    if (next == YK_FOREVER && r->timer.heap_index == 0)
+        return;
+    yk__reactor_timer_set(r->reactor, &r->timer, next); /* room for it is reserved */
+}
+
+static void bury(remote *r);
+
+static void check_limit(remote *r)
+{
+    if (!front_has_begun(r))
+        r->front_since = yk_now(); /* the worker is still starting: its time has not begun */
+    else if (front_limit(r) <= yk_now())
+        yk__remote_stop_job(r, YK_EJOBTIMEOUT);
+}
+
+static void climb(remote *r)
+{
+    r->front_since = yk_now();
+    if (r->ladder == AT_PEACE || r->ladder == ASKED)
+        terminate(r);
+    else
+        yk__remote_kill(r);
+}
+
+static void timer_fired(yk__timer *timer)
+{
+    remote *r = of_timer(timer);
+    if (r->dead) {
+        bury(r); /* the zygote has nothing to say */
+        return;
+    }
+    yk__remote_turn(r); /* it may have ended in time, unnoticed */
+    if (r->ladder == AT_PEACE && !r->stopping)
+        check_limit(r);
+    else
+        climb(r);
+    arm(r);
+    r->ops->moved(r);
+}
+
+/* ---- Its death ------------------------------------------------------------------------------ */
+
+static void describe(const remote *r, const process_job *job, char *text, size_t size)
+{
+    char label[YK__NAME_MAX + 8];
+    const char *what = yk__work_label(&job->work, label);
+    if (r->ladder != AT_PEACE && r->reason == YK_EJOBTIMEOUT)
+        snprintf(text, size, "%s ran longer than its limit of %llu ms", what,
+                 (unsigned long long)(job->work.timeout / 1000000u));
+    else if (r->ladder != AT_PEACE && r->reason == YK_ECANCELED)
+        snprintf(text, size, "%s was cancelled while it ran", what);
+    else if (!r->status_known)
+        snprintf(text, size, "the worker process died while it ran %s", what);
+    else if (WIFSIGNALED(r->status))
+        snprintf(text, size, "the worker process was killed by SIG%s while it ran %s",
+                 sigabbrev_np(WTERMSIG(r->status)) ? sigabbrev_np(WTERMSIG(r->status)) : "?", what);
+    else
+        snprintf(text, size, "the worker process exited with status %d while it ran %s",
+                 WEXITSTATUS(r->status), what);
+}
+
+static void lose(remote *r, process_job *job)
+{
+    char text[160];
+    describe(r, job, text, sizeof text);
+    r->ended_jobs++;
+    int code = r->ladder != AT_PEACE && r->reason ? r->reason : YK_ECRASHED;
+    bool crashed = code == YK_ECRASHED && r->status_known;
+    r->ops->lost(r, job, code, text, crashed && WIFSIGNALED(r->status) ? WTERMSIG(r->status) : 0,
+                 crashed && WIFEXITED(r->status) ? WEXITSTATUS(r->status) : 0);
+}
+
+/* Every job that is open is either taken, and lost, or comes back. */
+static void settle_open_jobs(remote *r)
+{
+    yk__remote_withdraw_some(r, YK__RING);
+    for (uint32_t p = r->settled; p != r->submitted; p++) {
+        process_job *job = *at(r, p);
+        *at(r, p) = NULL;
+        if (!job)
+            continue;
+        job->on = NULL;
+        r->open--;
+        lose(r, job);
+    }
+    r->settled = r->submitted;
+}
+
+static void bury(remote *r)
+{
+    r->dead = true;
+    settle_open_jobs(r);
+    bool existed = r->pid != 0 || r->ended_jobs > 0;
+    bool unasked = !r->stopping && r->ladder == AT_PEACE && existed;
+    r->ops->ended(r, unasked, 0);
+}
+
+/* The process is dead: take what it published before, then wait for its status, if it is not known.
+ */
+static void dies(remote *r)
+{
+    if (r->dead)
+        return;
+    drain(r);
+    r->dead = true;
+    if (r->death.fd >= 0)
+        yk__reactor_unwatch(r->reactor, &r->death);
+    if (r->status_known || r->zygote_gone) {
+        bury(r);
+        return;
+    }
+    r->front_since = yk_now();
+    arm(r);
+}
+
+static void death_seen(yk__watch *watch)
+{
+    dies((remote *)((char *)watch - offsetof(remote, death)));
+}
+
+void yk__remote_spawned(remote *r, pid_t pid, int pidfd)
+{
+    r->pid = pid;
+    r->death.fd = pidfd;
+    if (pidfd >= 0)
+        yk__reactor_watch(r->reactor, &r->death);
+    if (r->ladder >= TERMINATED)
+        signal_group(r, r->ladder == KILLED ? SIGKILL : SIGTERM);
+}
+
+void yk__remote_exited(remote *r, int status)
+{
+    r->status = status;
+    r->status_known = true;
+    if (r->dead)
+        bury(r);
+    else
+        dies(r);
+}
+
+void yk__remote_refused(remote *r, int err)
+{
+    r->dead = true;
+    settle_open_jobs(r);
+    r->ops->ended(r, false, err);
+}
+
+/* The zygote died before it said whether it had forked the process. If it has, that process may be
+ * at work already, and is left in peace. Nobody has a pidfd of it, but the end of all readers of
+ * its lifeline is its end, or says that it never was. */
+static int watch_lifeline(remote *r)
+{
+    r->death.fd = fcntl(r->lifeline, F_DUPFD_CLOEXEC, 3);
+    if (r->death.fd < 0)
+        return -errno;
+    int err = yk__reactor_watch(r->reactor, &r->death);
+    if (err) {
+        close(r->death.fd);
+        r->death.fd = -1;
+    }
+    return err;
+}
+
+void yk__remote_orphaned(remote *r)
+{
+    if (r->dead)
+        bury(r);
+    else if (r->death.fd >= 0)
+        return; /* its end will be seen */
+    else if (watch_lifeline(r))
+        yk__remote_refused(r, YK_ENOWORKER); /* it dies with its lifeline */
+    else if (r->ladder == KILLED)
+        cut_lifeline(r);
+}

@@ -1,0 +1,209 @@
+/* A worker process: takes jobs from its channel, runs them, publishes what came of them. */
+#include "worker.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "channel.h"
+#include "park.h"
+
+/* The worker's own state; it has one thread. */
+static struct {
+    yk__channel *ch;
+    int wake_fd;
+    unsigned index;
+    uint32_t taken;      /* the position of the next job */
+    uint32_t finished;   /* results published */
+    uint32_t wanted;     /* requests for room made */
+    uint32_t sleeps;     /* odd while asleep */
+    uint32_t woken;      /* the sleep of the parent that was last ended by this worker */
+    uint32_t grant_used; /* the number of the last grant whose room went into a result */
+    uint32_t position;   /* of the job that runs */
+    bool in_room;
+} w;
+
+/* ---- Signals to and from the parent --------------------------------------------------------- */
+
+/* After something was published with sequential consistency. */
+static void wake_parent(void)
+{
+    uint32_t parked = atomic_load(&w.ch->down.parked);
+    if (!(parked & 1) || parked == w.woken)
+        return;
+    w.woken = parked;
+    uint64_t one = 1;
+    ssize_t n = write(w.wake_fd, &one, sizeof one);
+    (void)n; /* EAGAIN: it is readable as it is */
+}
+
+/* Sleeps until the bell rings, unless `ready` says that there is no need to. */
+static void sleep_unless(bool (*ready)(void))
+{
+    uint32_t bell = atomic_load(&w.ch->down.bell);
+    atomic_store(&w.ch->up.asleep, ++w.sleeps);
+    if (!ready())
+        yk__futex_wait(&w.ch->down.bell, bell, YK_FOREVER, true);
+    atomic_store_explicit(&w.ch->up.asleep, ++w.sleeps, memory_order_relaxed);
+}
+
+static bool has_job_or_must_stop(void)
+{
+    return atomic_load(&w.ch->down.submitted) != w.taken || atomic_load(&w.ch->down.stop);
+}
+
+static bool is_answered(void)
+{
+    return atomic_load(&w.ch->down.answered) == w.wanted;
+}
+
+/* ---- What a running job sees ---------------------------------------------------------------- */
+
+static bool job_is_cancelled(const yk_job *job)
+{
+    (void)job;
+    return atomic_load_explicit(&w.ch->down.cancel, memory_order_relaxed) ==
+           (uint64_t)w.position + 1;
+}
+
+/* Room in the arena, of which only the parent hands out: the block granted ahead if it is large
+ * enough and unused, else one that is asked for. */
+static void *granted_room(size_t len)
+{
+    yk__channel *ch = w.ch;
+    atomic_store_explicit(&ch->up.want_size, len, memory_order_relaxed);
+    atomic_store(&ch->up.wanted, ++w.wanted);
+    wake_parent();
+    while (!is_answered())
+        sleep_unless(is_answered);
+    return ch->down.room && ch->down.room_size >= len ? ch->down.room : NULL;
+}
+
+static void *spare_room(size_t len)
+{
+    yk__channel *ch = w.ch;
+    bool unused = atomic_load_explicit(&ch->down.granted, memory_order_acquire) != w.grant_used;
+    return unused && ch->down.room && ch->down.room_size >= len ? ch->down.room : NULL;
+}
+
+static void *result_room(yk_job *job, size_t len)
+{
+    (void)job;
+    w.in_room = len > YK__SLOT_INLINE;
+    if (!w.in_room)
+        return w.ch->results[w.finished % YK__RING].inline_result;
+    void *room = spare_room(len);
+    return room ? room : granted_room(len);
+}
+
+/* ---- Running jobs --------------------------------------------------------------------------- */
+
+static void publish(const yk_job *job, int code)
+{
+    yk__result_slot *r = &w.ch->results[w.finished % YK__RING];
+    bool in_room = code == 0 && w.in_room && job->result_len > 0;
+    r->position = w.position;
+    r->code = code;
+    r->in_room = in_room;
+    r->len = code == 0 ? job->result_len : strlen(job->message);
+    if (code)
+        memcpy(r->inline_result, job->message, r->len);
+    if (in_room)
+        w.grant_used = atomic_load_explicit(&w.ch->down.granted, memory_order_relaxed);
+    atomic_store(&w.ch->up.finished, ++w.finished);
+    wake_parent();
+}
+
+static void run(yk__job_slot *slot)
+{
+    yk_job job;
+    memset(&job, 0, offsetof(yk_job, message) + 1);
+    job.arg = slot->arg ? slot->arg : slot->inline_arg;
+    job.arg_len = slot->arg_len;
+    job.worker = w.index;
+    job.room = result_room;
+    job.cancelled = job_is_cancelled;
+    w.in_room = false;
+    atomic_store_explicit(&w.ch->up.started, yk_now(), memory_order_relaxed);
+    int code = yk__job_run(&job, slot->fn);
+    publish(&job, code);
+}
+
+static void take_next(void)
+{
+    yk__job_slot *slot = &w.ch->jobs[w.taken % YK__RING];
+    w.position = w.taken++;
+    uint32_t state = yk__slot_state(w.position, YK__SLOT_QUEUED);
+    if (atomic_compare_exchange_strong_explicit(&slot->state, &state,
+                                                yk__slot_state(w.position, YK__SLOT_TAKEN),
+                                                memory_order_acq_rel, memory_order_acquire))
+        run(slot);
+}
+
+static _Noreturn void work(void)
+{
+    for (;;) {
+        if (atomic_load_explicit(&w.ch->down.submitted, memory_order_acquire) != w.taken) {
+            take_next();
+        } else if (atomic_load(&w.ch->down.stop)) {
+            fflush(NULL);
+            _exit(0);
+        } else {
+            sleep_unless(has_job_or_must_stop);
+        }
+    }
+}
+
+/* ---- Start ---------------------------------------------------------------------------------- */
+
+/* The lifeline is the reading end of a pipe whose writing end only the parent has. When the parent
+ * is gone, however it went, the kernel sends this process the signal that nothing can stop. It
+ * works without the zygote and is not tied to a thread, as PR_SET_PDEATHSIG is. */
+static void hold_lifeline(int fd)
+{
+    fcntl(fd, F_SETOWN, getpid());
+    fcntl(fd, F_SETSIG, SIGKILL);
+    fcntl(fd, F_SETFL, O_ASYNC | O_NONBLOCK);
+    char byte;
+    if (read(fd, &byte, 1) == 0)
+        _exit(0); /* gone before the signal was set */
+}
+
+static void reset_signals(void)
+{
+    for (int s = 1; s < NSIG; s++)
+        if (s != SIGKILL && s != SIGSTOP)
+            signal(s, SIG_DFL);
+    signal(SIGINT, SIG_IGN); /* Ctrl-C is for the parent to decide */
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void keep_only(int a, int b)
+{
+    unsigned low = (unsigned)(a < b ? a : b), high = (unsigned)(a < b ? b : a);
+    yk__close_range(3, low - 1);
+    yk__close_range(low + 1, high - 1);
+    yk__close_range(high + 1, ~0u);
+}
+
+_Noreturn void yk__worker_main(const struct yk__worker_start *start)
+{
+    setpgid(0, 0);
+    prctl(PR_SET_NAME, start->name);
+    reset_signals();
+    w.ch = yk__channel_map(start->channel_fd);
+    if (!w.ch)
+        _exit(127);
+    w.wake_fd = start->wake_fd;
+    w.index = start->index;
+    hold_lifeline(start->lifeline_fd);
+    keep_only(start->wake_fd, start->lifeline_fd);
+    work();
+}

@@ -1,0 +1,17 @@
+/* executor/worker.h - the life of a worker process. Not installed. */
+#ifndef YOKE_EXECUTOR_WORKER_H
+#define YOKE_EXECUTOR_WORKER_H
+
+struct yk__worker_start {
+    int channel_fd, wake_fd, lifeline_fd;
+    unsigned index;
+    char name[16];
+};
+
+/* Runs jobs until it is told to stop; in a process just forked. */
+_Noreturn void yk__worker_main(const struct yk__worker_start *start);
+
+/* Closes the descriptors first to last. */
+void yk__close_range(unsigned first, unsigned last);
+
+#endif
