@@ -1,0 +1,117 @@
+/* loop/internal.h - what the files of loop/ share, and nobody else sees. */
+#ifndef YOKE_LOOP_INTERNAL_H
+#define YOKE_LOOP_INTERNAL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "../executor/park.h"
+#include "../executor/promise.h"
+#include "../executor/reactor.h"
+#include "coro.h"
+#include "loop.h"
+#include "stack.h"
+#include "task.h"
+
+#define YK__TASK_NAME 32 /* with its NUL */
+
+/* A task. Everything but the future's state word and reference count, and the `next` of posts, is
+ * for the loop's thread alone. The loop holds a reference from the start until the task has ended.
+ */
+typedef struct yk__task {
+    yk_future future; /* the first member: a task is a future */
+    yk__parker parker;
+    yk_loop *loop;
+    yk__coro coro;
+    yk__stack *stack; /* from the first step to the last */
+    yk_task_fn fn;
+    void *arg;
+    size_t stack_size;
+    struct yk__task *next_ready;
+    struct yk__task *prev, *next; /* among the loop's tasks */
+
+    /* Its sleep. */
+    yk__timer timer;
+    yk__post wake;       /* carries an unpark() from another thread */
+    bool unparked;       /* unpark() was called and not yet consumed by park() */
+    bool timed_out;      /* the timer of this sleep has fired */
+    bool parked;         /* suspended in park(), and not yet ready again */
+    bool interruptible;  /* so is the sleep it is in */
+    bool cancel_wanted;  /* a cancellation that no wait has returned yet */
+    bool cancel_arrived; /* the post of the cancellation has come, or came with no post */
+    bool cancel_late;    /* it had not when the task ended; the loop waits for it */
+    bool ended;          /* fn has returned `status` */
+    int status;
+    yk__post cancel; /* carries a cancellation from another thread */
+    char name[YK__TASK_NAME];
+} yk__task;
+
+struct yk_loop {
+    yk__reactor reactor;
+    uv_loop_t *uv;
+    uv_loop_t own_uv;
+    bool owns_uv;
+
+    /* The host of the reactor; see loop.c. */
+    uv_prepare_t turn;
+    uv_check_t awake;
+    uv_idle_t busy;
+    uv_poll_t wake, poll;
+    uv_handle_t *handles[5];
+    int open_handles;
+
+    /* Tasks. */
+    yk__stack_pool stacks;
+    yk__coro host; /* where the thread stands while a task runs */
+    yk__task *running;
+    yk__task *first_ready, *last_ready;
+    yk__task *tasks;
+    size_t task_count;
+    size_t late_cancels; /* posts of cancellations that are still to come for tasks that ended */
+
+    /* The thread itself, asleep in yk_loop_run_until(). */
+    yk__parker parker;
+    yk__timer timer;
+    yk__post wake_post;
+    bool unparked, timed_out, sleeping;
+
+    bool turning;    /* in a turn: tasks and callbacks of futures run */
+    bool polling;    /* between a turn and the end of the poll that follows it */
+    bool closing;    /* no new tasks */
+    bool kept_alive; /* our handle counts for uv_run */
+    bool idle_on;
+    unsigned generation; /* of processes: see yk__loop_is_mine */
+
+    /* How many threads are in yk__loop_post(). They add before they post (the post itself orders
+     * it) and subtract with release when they no longer touch the loop; the loop's end waits for 0
+     * with acquire. */
+    _Atomic uint32_t posters;
+};
+
+/* The thread's loop, also in a forked child, where yk_loop_current() knows none. */
+extern _Thread_local yk_loop *yk__loop_here;
+
+/* Whether this is the thread, and the process, that the loop belongs to. */
+bool yk__loop_is_mine(const yk_loop *loop);
+
+/* Posts to the loop's reactor from any thread. The loop is there until the post has run; this
+ * makes it be there until the wake-up has been sent, too. */
+void yk__loop_post(yk_loop *loop, yk__post *post);
+
+/* The loop must not fall asleep: there is something ready. */
+void yk__loop_stir(yk_loop *loop);
+
+/* Decides anew whether the loop keeps uv_run going. */
+void yk__loop_update_alive(yk_loop *loop);
+
+/* Runs every task that is ready now, and of those that become ready meanwhile as many as fit into
+ * a fair share. */
+void yk__task_run_ready(yk_loop *loop);
+
+/* Writes that a task's stack has overflown, for signal handlers too. */
+void yk__task_report_overflow(const yk__task *task);
+
+#endif

@@ -1,0 +1,430 @@
+/* Tasks: coroutines that are futures.
+ *
+ * A task is at every moment in one of four places: on the loop's queue of those that are ready;
+ * running; parked, until somebody unparks it, its timer fires or it is cancelled; or ended. Only
+ * the loop's thread moves it. What other threads have for it, an unpark or a cancellation, comes as
+ * a post to the loop.
+ *
+ * A cancellation is a level that the next wait takes away: `cancel_wanted` from the arrival of the
+ * request until a wait returns YK_ECANCELED for it. The flag YK__ASKED in the state word goes
+ * with it, so that the next request is a new one. Whoever sets that flag from another thread is
+ * bound to post; a task that ends in between leaves the post a home by making the loop wait for it
+ * (late_cancels).
+ */
+#include "task.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+/* The steps that a turn of the loop may take beyond those that were ready when it began. Each turn
+ * costs a look at the system (some 0.5 us), and each step delays the program's other input. */
+#define FAIR_SHARE 64
+
+#define TASK_OF(pointer, member) ((yk__task *)((char *)(pointer)-offsetof(yk__task, member)))
+
+/* ---- Ready ----------------------------------------------------------------------------------- */
+
+static void make_ready(yk__task *t)
+{
+    yk_loop *loop = t->loop;
+    t->next_ready = NULL;
+    if (loop->last_ready)
+        loop->last_ready->next_ready = t;
+    else
+        loop->first_ready = t;
+    loop->last_ready = t;
+    if (!loop->turning)
+        yk__loop_stir(loop);
+}
+
+static void wake_up(yk__task *t)
+{
+    if (t->parked) {
+        t->parked = false;
+        make_ready(t);
+    }
+}
+
+/* ---- Sleeping -------------------------------------------------------------------------------- */
+
+static bool take_cancel(yk__task *t)
+{
+    if (!t->cancel_wanted)
+        return false;
+    t->cancel_wanted = t->cancel_arrived = false;
+    /* Nothing is published by it: a request that comes now is a new one. */
+    atomic_fetch_and_explicit(&t->future.state, ~(uint32_t)YK__ASKED, memory_order_relaxed);
+    return true;
+}
+
+static void timer_fired(yk__timer *timer)
+{
+    yk__task *t = TASK_OF(timer, timer);
+    t->timed_out = true;
+    wake_up(t);
+}
+
+static void suspend(yk__task *t)
+{
+    yk__coro_switch(&t->coro, &t->loop->host);
+}
+
+static int sleep_until_woken(yk__task *t, uint64_t deadline, bool interruptible)
+{
+    yk_loop *loop = t->loop;
+    if (deadline != YK_FOREVER) {
+        int err = yk__reactor_timer_set(&loop->reactor, &t->timer, deadline);
+        if (err)
+            return err;
+    }
+    t->interruptible = interruptible;
+    t->parked = true;
+    suspend(t);
+    yk__reactor_timer_stop(&loop->reactor, &t->timer);
+    return 0;
+}
+
+/* In a forked child the loop is the parent's, and a switch to it would run it twice. */
+static bool may_suspend(const yk__task *t)
+{
+    return yk__loop_is_mine(t->loop) && t->loop->running == t;
+}
+
+/* An unpark counts more than a cancellation, which the next wait will return; so a result that was
+ * there first is not lost. */
+static int task_park(yk__parker *self, uint64_t deadline, bool interruptible)
+{
+    yk__task *t = TASK_OF(self, parker);
+    if (!may_suspend(t))
+        return UV_EINVAL;
+    t->timed_out = false;
+    if (!t->unparked && !(interruptible && t->cancel_wanted)) {
+        int err = sleep_until_woken(t, deadline, interruptible);
+        if (err)
+            return err;
+    }
+    if (t->unparked) {
+        t->unparked = false;
+        return 0;
+    }
+    return interruptible && take_cancel(t) ? YK_ECANCELED : UV_ETIMEDOUT;
+}
+
+static void unpark_here(yk__task *t)
+{
+    t->unparked = true;
+    wake_up(t);
+}
+
+static void unpark_posted(yk__post *post)
+{
+    unpark_here(TASK_OF(post, wake));
+}
+
+static void task_unpark(yk__parker *self)
+{
+    yk__task *t = TASK_OF(self, parker);
+    if (yk__loop_is_mine(t->loop))
+        unpark_here(t);
+    else
+        yk__loop_post(t->loop, &t->wake);
+}
+
+/* ---- Cancelling ------------------------------------------------------------------------------ */
+
+static void cancel_here(yk__task *t)
+{
+    t->cancel_arrived = t->cancel_wanted = true;
+    if (t->interruptible)
+        wake_up(t);
+}
+
+static void cancel_posted(yk__post *post)
+{
+    yk__task *t = TASK_OF(post, cancel);
+    if (t->cancel_late)
+        t->loop->late_cancels--;
+    else
+        cancel_here(t);
+    yk_future_unref(&t->future);
+}
+
+/* Of the future: somebody has set YK__ASKED. */
+static void task_cancel(yk_future *f)
+{
+    yk__task *t = (yk__task *)f;
+    if (yk__loop_is_mine(t->loop)) {
+        cancel_here(t);
+        return;
+    }
+    yk_future_ref(f);
+    yk__loop_post(t->loop, &t->cancel);
+}
+
+/* ---- A task's life --------------------------------------------------------------------------- */
+
+static void task_free(yk_future *f)
+{
+    free(f);
+}
+
+static const yk__future_ops task_ops = { .cancel = task_cancel, .free = task_free };
+
+static void link_task(yk_loop *loop, yk__task *t)
+{
+    t->next = loop->tasks;
+    if (t->next)
+        t->next->prev = t;
+    loop->tasks = t;
+    if (loop->task_count++ == 0)
+        yk__loop_update_alive(loop);
+}
+
+static void unlink_task(yk_loop *loop, yk__task *t)
+{
+    if (t->prev)
+        t->prev->next = t->next;
+    else
+        loop->tasks = t->next;
+    if (t->next)
+        t->next->prev = t->prev;
+    loop->task_count--;
+}
+
+/* The first thing on a task's own stack, and the last. */
+static void run_task(void *arg)
+{
+    yk__task *t = arg;
+    t->status = t->fn(t->arg);
+    t->ended = true;
+    yk__coro_exit(&t->coro, &t->loop->host);
+}
+
+/* The first step. False: it was cancelled before, or there is no stack for it; it has ended. */
+static bool begin(yk_loop *loop, yk__task *t)
+{
+    if (!yk__future_advance(&t->future, YK_PENDING, YK_RUNNING))
+        return false;
+    t->stack = yk__stack_take(&loop->stacks, t->stack_size);
+    if (!t->stack) {
+        yk__future_fail(&t->future, UV_ENOMEM, "no memory for the task's stack");
+        return false;
+    }
+    yk__coro_make(&t->coro, t->stack->low, t->stack->size, run_task, t);
+    return true;
+}
+
+static void settle(yk__task *t)
+{
+    yk_future *f = &t->future;
+    bool won = yk__future_claim(f);
+    /* After the claim nobody sets YK__ASKED any more. */
+    uint32_t state = atomic_load_explicit(&f->state, memory_order_relaxed);
+    if ((state & YK__ASKED) && !t->cancel_arrived) {
+        t->cancel_late = true;
+        t->loop->late_cancels++;
+    }
+    if (!won)
+        return;
+    int code = t->status;
+    if (code >= 0) {
+        yk__future_copy_result(f, &code, sizeof code);
+        yk__future_publish(f, YK_DONE, NULL);
+    } else {
+        yk__future_publish(f, code == YK_ECANCELED ? YK_CANCELLED : YK_FAILED,
+                           yk__error_new(code, "%s", yk_strerror(code)));
+    }
+}
+
+static void finish(yk_loop *loop, yk__task *t)
+{
+    yk__coro_destroy(&t->coro);
+    if (!yk__stack_give(&loop->stacks, t->stack)) {
+        /* Memory of others has been overwritten: nothing that runs on could be trusted. */
+        yk__task_report_overflow(t);
+        abort();
+    }
+    t->stack = NULL;
+    unlink_task(loop, t);
+    settle(t);
+    yk_future_unref(&t->future);
+}
+
+static void step(yk_loop *loop, yk__task *t)
+{
+    if (!t->stack && !begin(loop, t)) {
+        unlink_task(loop, t);
+        yk_future_unref(&t->future);
+        return;
+    }
+    loop->running = t;
+    yk__parker_set_task(&t->parker);
+    yk__coro_switch(&loop->host, &t->coro);
+    yk__parker_set_task(NULL);
+    loop->running = NULL;
+    if (t->ended)
+        finish(loop, t);
+}
+
+void yk__task_run_ready(yk_loop *loop)
+{
+    for (size_t steps = 0; loop->first_ready && steps < FAIR_SHARE;) {
+        yk__task *t = loop->first_ready, *next;
+        loop->first_ready = loop->last_ready = NULL;
+        for (; t; t = next, steps++) {
+            next = t->next_ready;
+            step(loop, t);
+        }
+    }
+}
+
+/* ---- Starting -------------------------------------------------------------------------------- */
+
+static void copy_name(yk__task *t, const char *name)
+{
+    if (name)
+        memcpy(t->name, name, strnlen(name, sizeof t->name - 1));
+}
+
+yk_future *yk_task_start_opts(yk_task_fn fn, void *arg, const yk_task_options *options)
+{
+    yk_loop *loop = yk_loop_current();
+    if (!loop || !fn)
+        return yk__future_failed(UV_EINVAL, loop ? "no function" : "this thread has no loop");
+    if (loop->closing)
+        return yk__future_failed(YK_ECLOSED, "the loop is being closed");
+    yk__task *t = calloc(1, sizeof *t);
+    if (!t)
+        return yk__future_failed(UV_ENOMEM, NULL);
+    yk__future_init(&t->future, &task_ops);
+    yk_future_ref(&t->future); /* the loop's; the other is the caller's */
+    t->parker = (yk__parker){ .park = task_park, .unpark = task_unpark, .self = &t->future };
+    t->loop = loop;
+    t->fn = fn;
+    t->arg = arg;
+    t->timer.fired = timer_fired;
+    t->wake.run = unpark_posted;
+    t->cancel.run = cancel_posted;
+    if (options) {
+        t->stack_size = options->stack_size;
+        copy_name(t, options->name);
+    }
+    link_task(loop, t);
+    make_ready(t);
+    return &t->future;
+}
+
+static yk__task *running_task(void)
+{
+    yk_loop *loop = yk_loop_current();
+    return loop ? loop->running : NULL;
+}
+
+yk_future *yk_task_current(void)
+{
+    yk__task *t = running_task();
+    return t ? &t->future : NULL;
+}
+
+const char *yk_task_name(const yk_future *f)
+{
+    return f && f->ops == &task_ops ? ((const yk__task *)f)->name : NULL;
+}
+
+/* ---- Sleep and yield ------------------------------------------------------------------------- */
+
+int yk_sleep_until(uint64_t deadline)
+{
+    yk__parker *parker = yk__parker_current();
+    if (!parker)
+        return YK_EONLOOP;
+    int err;
+    do
+        err = parker->park(parker, deadline, true);
+    while (err == 0); /* nobody unparks it; but a plain thread may wake for nothing */
+    return err == UV_ETIMEDOUT ? 0 : err;
+}
+
+int yk_sleep_ms(uint64_t ms)
+{
+    return yk_sleep_until(yk_after_ms(ms));
+}
+
+int yk_yield(void)
+{
+    yk__task *t = running_task();
+    if (!t) {
+        if (!yk__parker_current())
+            return YK_EONLOOP;
+        sched_yield();
+        return 0;
+    }
+    if (take_cancel(t))
+        return YK_ECANCELED;
+    make_ready(t);
+    suspend(t);
+    return take_cancel(t) ? YK_ECANCELED : 0;
+}
+
+/* ---- Gather ---------------------------------------------------------------------------------- */
+
+static void cancel_all(yk_future *const *tasks, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        yk_future_cancel(tasks[i]);
+}
+
+/* Awaits each in the order in which they end. The first failure, or a cancellation of the caller,
+ * cancels all that are left; then only their ends are awaited. */
+static int await_together(yk_future *const *tasks, size_t n, yk_as_completed *each)
+{
+    int first = 0;
+    for (;;) {
+        yk_future *f;
+        int err = yk_as_completed_next(each, &f, YK_FOREVER);
+        if (err == YK_END)
+            return first;
+        if (err == 0) {
+            const yk_error *error = yk_future_error(f);
+            err = error ? error->code : 0;
+        }
+        if (err && !first) {
+            first = err;
+            cancel_all(tasks, n);
+        }
+    }
+}
+
+/* Without the memory to await them in order of their ends. */
+static int give_up(yk_future *const *tasks, size_t n)
+{
+    cancel_all(tasks, n);
+    for (size_t i = 0; i < n; i++)
+        while (!yk_future_ended(tasks[i]))
+            yk_await(tasks[i]);
+    return UV_ENOMEM;
+}
+
+int yk_gather(const yk_task_fn *fns, void *const *args, size_t n)
+{
+    if (!running_task())
+        return yk_loop_current() ? YK_EONLOOP : UV_EINVAL;
+    if (n == 0)
+        return 0;
+    yk_future **tasks = calloc(n, sizeof *tasks);
+    if (!tasks)
+        return UV_ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        tasks[i] = yk_task_start(fns[i], args ? args[i] : NULL);
+    yk_as_completed *each = yk_as_completed_new(tasks, n);
+    int err = each ? await_together(tasks, n, each) : give_up(tasks, n);
+    yk_as_completed_free(each);
+    for (size_t i = 0; i < n; i++)
+        yk_future_unref(tasks[i]);
+    free(tasks);
+    return err;
+}
