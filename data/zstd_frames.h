@@ -1,0 +1,18 @@
+/* data/zstd_frames.h - walks the frames of a zstd file by their headers; private to data/. */
+#ifndef YOKE_DATA_ZSTD_FRAMES_H
+#define YOKE_DATA_ZSTD_FRAMES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct yk__frame {
+    uint64_t stored;  /* its size in the file */
+    uint64_t content; /* of text; YK_SIZE_UNKNOWN if the header does not tell */
+    bool skippable;
+} yk__frame;
+
+/* Looks at the frame that begins at byte `at` of `fd`, in a file of `end` bytes, by reading its
+ * header and its blocks' (RFC 8878, section 3.1). Returns 0, or -1 if there is no whole frame. */
+int yk__zstd_frame(yk__frame *frame, int fd, uint64_t at, uint64_t end);
+
+#endif
