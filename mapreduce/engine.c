@@ -1,0 +1,169 @@
+/* mapreduce/engine.c - the frame around a map-reduce job: options, phases, clean-up. */
+#include "engine.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <uv.h>
+
+#include "../loop/task.h"
+#include "merge.h"
+
+enum {
+    IN_FLIGHT_PER_WORKER = 3,
+    MOST_STREAMS = 8,
+    PROGRESS_NS = 100 * 1000 * 1000,
+};
+
+int yk__explain(yk__engine *e, int code, const char *format, ...)
+{
+    if (e->report->message[0])
+        return code;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(e->report->message, sizeof e->report->message, format, args);
+    va_end(args);
+    return code;
+}
+
+void yk__tell_progress(yk__engine *e, bool now)
+{
+    uint64_t time = yk_now();
+    e->stats.elapsed_ns = time - e->began;
+    if (!e->o.progress || (!now && time < e->next_progress))
+        return;
+    e->next_progress = time + PROGRESS_NS;
+    e->o.progress(&e->stats, e->o.progress_arg);
+}
+
+/* ---- Options ------------------------------------------------------------------------------- */
+
+static int check_options(yk__engine *e)
+{
+    const yk_mapreduce_options *o = &e->o;
+    if (!o->inputs || !o->inputs[0])
+        return yk__explain(e, UV_EINVAL, "no inputs");
+    if (!o->map || !o->fold || !o->fold->fold)
+        return yk__explain(e, UV_EINVAL, "no map or no fold");
+    size_t size = o->fold->value_size;
+    if (size < 8 || size > YK__VALUE_MAX || size % 8)
+        return yk__explain(e, UV_EINVAL, "a value of %zu bytes: 8 to 256 in steps of 8", size);
+    if (o->workers < 0 || (o->arg_size && !o->arg))
+        return yk__explain(e, UV_EINVAL, "invalid option");
+    return 0;
+}
+
+static void set_defaults(yk__engine *e)
+{
+    if (!e->o.sink.record) {
+        const char *path = e->o.sink.path;
+        e->o.sink = yk_sink_tsv(path);
+    }
+    if (!e->o.rank)
+        e->o.rank = yk__rank_first;
+    e->workers = (size_t)(e->o.workers ? e->o.workers : yk_cpu_count());
+    e->window = e->workers * IN_FLIGHT_PER_WORKER;
+    if (getrandom(&e->seed, sizeof e->seed, GRND_NONBLOCK) != sizeof e->seed)
+        e->seed = e->began;
+}
+
+/* ---- Starting ------------------------------------------------------------------------------ */
+
+static int start_executors(yk__engine *e)
+{
+    size_t streams = 0;
+    for (size_t i = 0; i < e->n_files; i++)
+        streams += e->files[i].is_stream;
+    e->max_streams = streams < e->workers ? streams : e->workers;
+    if (e->max_streams > MOST_STREAMS)
+        e->max_streams = MOST_STREAMS;
+    if (e->max_streams > 0)
+        e->max_chunks = 2 + 2 * e->workers / e->max_streams;
+    e->io = yk_thread_pool(.name = "mr-io", .workers = (int)e->max_streams + 1);
+    e->executor = e->o.executor;
+    if (!e->executor)
+        e->executor = e->own_executor = yk_thread_pool(.name = "mr", .workers = (int)e->workers);
+    const yk_error *error = yk_executor_error(e->io);
+    if (!error)
+        error = yk_executor_error(e->executor);
+    return error ? yk__explain(e, error->code, "%s", error->message) : 0;
+}
+
+/* Writing over an input would lose it. */
+static int refuse_input_as_output(yk__engine *e)
+{
+    const struct stat *st = &e->output.st;
+    for (size_t i = 0; i < e->n_files; i++) {
+        const yk__file *f = &e->files[i];
+        if (S_ISREG(st->st_mode) && f->about.regular && f->about.inode == st->st_ino &&
+            f->about.device == st->st_dev)
+            return yk__explain(e, UV_EINVAL, "%s: is an input and the output", f->name);
+    }
+    return 0;
+}
+
+static int open_output(yk__engine *e)
+{
+    const char *path = e->o.sink.path;
+    int err = yk__output_open(&e->output, path);
+    if (err)
+        return yk__explain(e, err, "%s: %s", path ? path : "standard output", yk_strerror(err));
+    e->output_open = true;
+    return refuse_input_as_output(e);
+}
+
+static int prepare(yk__engine *e)
+{
+    int err = yk_sleep_ms(0); /* may this thread wait at all, and does the caller still want it? */
+    if (!err)
+        err = check_options(e);
+    if (err)
+        return err;
+    set_defaults(e);
+    err = yk__inputs_open(e);
+    if (!err)
+        err = open_output(e);
+    return err ? err : start_executors(e);
+}
+
+/* ---- Ending -------------------------------------------------------------------------------- */
+
+static void clean_up(yk__engine *e)
+{
+    if (e->output_open)
+        yk__output_abandon(&e->output);
+    for (size_t p = 0; p < YK__PARTS; p++)
+        yk_future_unref(e->merged[p]);
+    yk__inputs_free(e);
+    yk_executor_close(e->own_executor);
+    yk_executor_close(e->io);
+    free(e->flights);
+    free(e->again);
+}
+
+int yk_mapreduce_run(const yk_mapreduce_options *options)
+{
+    yk_mapreduce_report *own = calloc(1, sizeof *own);
+    if (!own)
+        return UV_ENOMEM;
+    yk__engine e = { .o = *options, .report = own, .began = yk_now() };
+    int err = prepare(&e);
+    if (!err)
+        err = yk__map_phase(&e);
+    if (!err)
+        err = yk__merge_phase(&e);
+    if (!err)
+        err = yk__write_phase(&e);
+    clean_up(&e);
+    if (err)
+        yk__explain(&e, err, "%s", yk_strerror(err));
+    e.stats.phase = YK_ENDED;
+    yk__tell_progress(&e, true);
+    own->stats = e.stats;
+    if (options->report)
+        *options->report = *own;
+    free(own);
+    return err;
+}

@@ -1,0 +1,310 @@
+/* mapreduce/map_job.c - mapping one piece: read, map, fold, hand over.
+ *
+ * What can go wrong with the data is no failure of the job: it is described in its result, since
+ * the engine has to know where, and what came before it.
+ */
+#include "map_job.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "../data/rows.h"
+#include "../executor/clock.h"
+
+enum { LOOK_EVERY = 256 }; /* records or words between two looks at the cancellation */
+
+struct yk_split {
+    const char *begin, *end;
+    const char *next;       /* where next_record and next_word stand */
+    const char *counted_to; /* a record's beginning: `records` are before it, in this block */
+    uint64_t records;
+    bool records_known; /* the map function said how many there are in all */
+    bool skip_bad;
+    unsigned until_look;
+    uint64_t offset;         /* of `begin` in the piece */
+    uint64_t records_before; /* of this block in the piece */
+    const yk_job *job;
+    yk__map_head *head;
+};
+
+struct yk_emitter {
+    yk__table *table;
+    int err; /* the first error; it fails the piece */
+};
+
+/* ---- What a worker keeps from one piece to the next ---------------------------------------- */
+
+typedef struct scratch {
+    yk__table table;
+    yk_blocks *blocks;
+} scratch;
+
+static pthread_key_t scratch_key;
+static pthread_once_t scratch_once = PTHREAD_ONCE_INIT;
+static int scratch_error;
+
+static void free_scratch(void *arg)
+{
+    scratch *s = arg;
+    yk__table_free(&s->table);
+    yk_blocks_free(s->blocks);
+    free(s);
+}
+
+static void make_key(void)
+{
+    scratch_error = uv_translate_sys_error(pthread_key_create(&scratch_key, free_scratch));
+}
+
+/* The calling worker's own, made at its first piece, freed with its thread. */
+static scratch *own_scratch(void)
+{
+    pthread_once(&scratch_once, make_key);
+    if (scratch_error)
+        return NULL;
+    scratch *s = pthread_getspecific(scratch_key);
+    if (s)
+        return s;
+    s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->blocks = yk_blocks_new();
+    if (!s->blocks || pthread_setspecific(scratch_key, s) != 0) {
+        free_scratch(s);
+        return NULL;
+    }
+    return s;
+}
+
+/* ---- What a map function calls ------------------------------------------------------------- */
+
+bool yk_split_cancelled(const yk_split *split)
+{
+    return yk_job_cancelled(split->job);
+}
+
+static bool must_stop(yk_split *split)
+{
+    if (split->until_look-- > 0)
+        return false;
+    split->until_look = LOOK_EVERY;
+    return yk_split_cancelled(split);
+}
+
+bool yk_split_next_record(yk_split *split, yk_str *record)
+{
+    if (split->next == split->end || must_stop(split))
+        return false;
+    const char *lf = memchr(split->next, '\n', (size_t)(split->end - split->next));
+    const char *end = lf ? lf : split->end;
+    *record = (yk_str){ split->next, (size_t)(end - split->next) };
+    split->next = lf ? lf + 1 : end;
+    return true;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+bool yk_split_next_word(yk_split *split, yk_str *word)
+{
+    const char *p = split->next, *end = split->end;
+    while (p < end && is_blank(*p))
+        p++;
+    split->next = p;
+    if (p == end || must_stop(split))
+        return false;
+    while (p < end && !is_blank(*p))
+        p++;
+    *word = (yk_str){ split->next, (size_t)(p - split->next) };
+    split->next = p;
+    return true;
+}
+
+yk_str yk_split_text(const yk_split *split)
+{
+    return (yk_str){ split->begin, (size_t)(split->end - split->begin) };
+}
+
+void yk_split_set_records(yk_split *split, uint64_t records)
+{
+    split->records = records;
+    split->records_known = true;
+}
+
+static void count_records_to(yk_split *split, const char *at)
+{
+    if (at <= split->counted_to)
+        return;
+    split->records += yk_count_lines(split->counted_to, at);
+    split->counted_to = at;
+}
+
+static void describe_record(yk_split *split, yk__flaw *flaw, const char *at, size_t len)
+{
+    flaw->has_place = true;
+    flaw->offset = split->offset + (uint64_t)(at - split->begin);
+    flaw->line = split->records_before + split->records;
+    ngram_quote(flaw->quote, sizeof flaw->quote, at, len);
+}
+
+int yk_split_bad_record(yk_split *split, const char *at, size_t len, const char *reason)
+{
+    bool skip = split->skip_bad;
+    yk__flaw *flaw = skip ? &split->head->first_bad : &split->head->flaw;
+    if (skip)
+        split->head->bad_records++;
+    if (flaw->code == 0) {
+        count_records_to(split, at);
+        flaw->code = YK_EFORMAT;
+        snprintf(flaw->reason, sizeof flaw->reason, "%s", reason);
+        describe_record(split, flaw, at, len);
+    }
+    return skip ? 0 : YK_EFORMAT;
+}
+
+static int keep_error(yk_emitter *out, int err)
+{
+    if (err && !out->err)
+        out->err = err;
+    return err;
+}
+
+int yk_emit(yk_emitter *out, yk_str key, const void *value)
+{
+    return keep_error(out, yk__table_add(out->table, key.at, key.len, value));
+}
+
+int yk_emit_u64(yk_emitter *out, yk_str key, uint64_t value)
+{
+    if (out->table->fold->value_size != sizeof value)
+        return keep_error(out, UV_EINVAL);
+    return keep_error(out, yk__table_add(out->table, key.at, key.len, &value));
+}
+
+int yk_emit_error(yk_emitter *out, yk_str key, int code)
+{
+    return keep_error(out, yk__table_poison(out->table, key.at, key.len, code));
+}
+
+/* ---- The job ------------------------------------------------------------------------------- */
+
+typedef struct mapper {
+    yk_job *job;
+    yk__map_arg *arg;
+    yk_emitter out;
+    yk__map_head head;
+} mapper;
+
+static void set_flaw(mapper *m, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void set_flaw(mapper *m, int code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    if (m->head.flaw.code == 0) {
+        m->head.flaw.code = code;
+        vsnprintf(m->head.flaw.reason, sizeof m->head.flaw.reason, format, args);
+    }
+    va_end(args);
+}
+
+static const char *name_of(const yk__map_arg *arg)
+{
+    const char *path = arg->rest + arg->user_size;
+    return path[0] ? path : "standard input";
+}
+
+/* Maps one block of whole records; `offset` is its place in the piece. */
+static int map_block(mapper *m, const char *begin, const char *end, uint64_t offset)
+{
+    yk_split split = { .begin = begin,
+                       .end = end,
+                       .next = begin,
+                       .counted_to = begin,
+                       .skip_bad = m->arg->skip_bad,
+                       .until_look = LOOK_EVERY,
+                       .offset = offset,
+                       .records_before = m->head.records,
+                       .job = m->job,
+                       .head = &m->head };
+    int err = m->arg->map(&split, &m->out, m->arg->rest);
+    if (err >= 0)
+        err = m->out.err;
+    if (err < 0 && !yk_job_cancelled(m->job))
+        set_flaw(m, err, "%.200s: %s", name_of(m->arg), yk_strerror(err));
+    if (!split.records_known) {
+        count_records_to(&split, end);
+        split.records += end > begin && end[-1] != '\n';
+    }
+    m->head.records += split.records;
+    return err < 0 ? err : 0;
+}
+
+static int map_range(mapper *m, yk_blocks *blocks)
+{
+    const char *path = m->arg->rest + m->arg->user_size;
+    int err = yk_blocks_open(blocks, path, &m->arg->range);
+    yk_block block;
+    while (!err && (err = yk_blocks_next(blocks, &block)) > 0) {
+        err = map_block(m, block.begin, block.end, block.offset);
+        if (!err && yk_job_cancelled(m->job))
+            err = YK_ECANCELED;
+    }
+    if (err < 0 && yk_blocks_error(blocks)[0])
+        set_flaw(m, err, "%s", yk_blocks_error(blocks));
+    m->head.text = yk_blocks_text(blocks);
+    m->head.stored = yk_blocks_taken(blocks);
+    yk_blocks_close(blocks);
+    return err;
+}
+
+static int map_piece(mapper *m, yk_blocks *blocks)
+{
+    if (!m->arg->chunk)
+        return map_range(m, blocks);
+    m->head.text = m->arg->chunk_len;
+    return map_block(m, m->arg->chunk, m->arg->chunk + m->arg->chunk_len, 0);
+}
+
+static int return_runs(mapper *m)
+{
+    const yk__table *table = m->out.table;
+    bool failed = m->head.flaw.code != 0;
+    size_t len = failed ? 0 : yk__parts_measure(table, &m->head.parts);
+    char *to = yk_job_result(m->job, sizeof m->head + len);
+    if (!to)
+        return UV_ENOMEM;
+    memcpy(to, &m->head, sizeof m->head);
+    if (!failed)
+        yk__parts_write(table, &m->head.parts, to + sizeof m->head);
+    return 0;
+}
+
+int yk__map_job(yk_job *job)
+{
+    uint64_t began = yk_now();
+    scratch *own = own_scratch();
+    if (!own)
+        return UV_ENOMEM;
+    mapper m = { .job = job, .arg = yk_job_arg(job), .out.table = &own->table };
+    int err = yk__table_begin(&own->table, m.arg->fold, m.arg->seed);
+    if (err)
+        return err;
+    err = map_piece(&m, own->blocks);
+    if (yk_job_cancelled(job))
+        return YK_ECANCELED;
+    if (err < 0)
+        set_flaw(&m, err, "%.200s: %s", name_of(m.arg), yk_strerror(err));
+    m.head.worker = yk_job_worker(job);
+    m.head.process = (int)getpid();
+    m.head.busy_ns = yk_now() - began;
+    return return_runs(&m);
+}

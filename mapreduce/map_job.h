@@ -1,0 +1,59 @@
+/* mapreduce/map_job.h - the job that maps one piece of the input. Not installed.
+ *
+ * A piece is a range of a file, which the worker opens by its path, or a chunk of text in memory
+ * that the worker can see (the arena, or simply this process).
+ */
+#ifndef YOKE_MAPREDUCE_MAP_JOB_H
+#define YOKE_MAPREDUCE_MAP_JOB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../data/input.h"
+#include "../executor/job.h"
+#include "run.h"
+#include "split.h"
+
+/* Argument: this, then `user_size` bytes for map, then the path with its NUL. */
+typedef struct yk__map_arg {
+    yk_map_fn map;
+    const yk_fold *fold;
+    uint64_t seed;
+    bool skip_bad;
+    yk_range range;
+    const char *chunk; /* if not NULL: the text, instead of the range */
+    size_t chunk_len;
+    size_t user_size;
+    size_t path_len;
+    _Alignas(16) char rest[];
+} yk__map_arg;
+
+enum { YK__REASON = 512, YK__QUOTE = 96 };
+
+/* What is wrong with a piece. */
+typedef struct yk__flaw {
+    int code;        /* 0: nothing */
+    bool has_place;  /* `offset` and `line` say where; else `reason` says it all */
+    uint64_t offset; /* in the piece's text */
+    uint64_t line;   /* records before it in the piece */
+    char reason[YK__REASON];
+    char quote[YK__QUOTE]; /* the record's beginning, printable; may be empty */
+} yk__flaw;
+
+/* Result: this, then the runs. Also for a piece that failed: then `flaw.code` is set and there are
+ * no runs. */
+typedef struct yk__map_head {
+    uint64_t text, stored; /* bytes of the piece, unpacked and as stored (of a chunk: 0) */
+    uint64_t records, bad_records;
+    uint64_t busy_ns;
+    unsigned worker;
+    int process;        /* its number, to know whether it was this one */
+    yk__flaw flaw;      /* why it failed */
+    yk__flaw first_bad; /* the first record that was skipped */
+    yk__parts parts;
+} yk__map_head;
+
+int yk__map_job(yk_job *job);
+
+#endif

@@ -1,0 +1,121 @@
+/* yoke/mapreduce/mapreduce.h - one question over a lot of data.
+ *
+ * Counting the words of any number of files, on all cores:
+ *
+ *   static int map_words(yk_split *split, yk_emitter *out, void *arg)
+ *   {
+ *       for (yk_str word; yk_split_next_word(split, &word);)
+ *           yk_emit_u64(out, word, 1);
+ *       return 0;
+ *   }
+ *
+ *   int err = yk_mapreduce(.inputs = files, .map = map_words, .fold = YK_SUM_U64,
+ *                          .sink = yk_sink_tsv("counts.tsv"));
+ *
+ * What happens:
+ *   1. Inputs and output are checked: what cannot be read or written is said before any work.
+ *   2. The inputs are cut at record boundaries (data/input.h). Each piece is a job on the executor:
+ *      the map function emits keys with values (split.h), which a table folds as they come (fold.h)
+ *      and hands over in partitions. gzip and pipes cannot be cut; a thread reads them, piece after
+ *      piece.
+ *   3. When all is read, each partition is merged by a job of its own.
+ *   4. The result is written in the order of the keys' bytes, or for a top-k the best first
+ *      (sink.h).
+ *
+ * The output is the same to the byte for every executor, number of workers, size of the pieces
+ * and order of completion. A failure is reported the same way: the earliest one in the order of the
+ * input. A piece whose worker died is done again.
+ *
+ * Everything that a map function needs travels to the workers by value: `arg` is copied. In a
+ * worker process, memory is as it was when yk_init() ran (executor/init.h); functions and constants
+ * have their addresses there too.
+ */
+#ifndef YOKE_MAPREDUCE_MAPREDUCE_H
+#define YOKE_MAPREDUCE_MAPREDUCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../executor/executor.h"
+#include "fold.h"
+#include "sink.h"
+#include "split.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    YK_MAPREDUCE_WORKERS = 64,   /* workers that are counted one by one */
+    YK_MAPREDUCE_MESSAGE = 1024, /* bytes of the longest message */
+};
+
+typedef enum yk_mapreduce_phase { YK_MAPPING, YK_MERGING, YK_WRITING, YK_ENDED } yk_mapreduce_phase;
+
+/* How far a job is, or what it has done. */
+typedef struct yk_mapreduce_stats {
+    yk_mapreduce_phase phase;
+    uint64_t elapsed_ns;
+    uint64_t stored_total; /* bytes of all inputs as stored; 0 if one of them is a pipe */
+    uint64_t stored;       /* of them, read and mapped */
+    uint64_t text;         /* bytes of text that this was, unpacked */
+    uint64_t records;      /* lines */
+    uint64_t bad_records;  /* of them, skipped */
+    uint64_t splits;       /* pieces mapped */
+    uint64_t retries;      /* pieces done again because a worker had died */
+    uint64_t keys;         /* distinct ones, from YK_WRITING on */
+    unsigned workers;      /* that had work; those past YK_MAPREDUCE_WORKERS count as the last */
+    struct {
+        uint64_t splits, busy_ns;
+    } worker[YK_MAPREDUCE_WORKERS];
+} yk_mapreduce_stats;
+
+/* What a job tells beside its return value. */
+typedef struct yk_mapreduce_report {
+    yk_mapreduce_stats stats;
+    /* Why it failed, in one line: "FILE:LINE: byte OFFSET: reason: "beginning"" for a record. Empty
+     * if it did not. */
+    char message[YK_MAPREDUCE_MESSAGE];
+    /* The first record that was skipped, in the same form; empty if none was. */
+    char first_bad[YK_MAPREDUCE_MESSAGE];
+} yk_mapreduce_report;
+
+typedef struct yk_mapreduce_options {
+    const char *const *inputs; /* paths, ending with NULL; "-" is standard input */
+    yk_map_fn map;
+    const yk_fold *fold;
+    yk_sink sink;          /* none: tab-separated to standard output */
+    yk_executor *executor; /* NULL: a thread pool of its own, one per CPU */
+    int workers;           /* that the executor has; 0: YK_PER_CORE. How much to keep in flight */
+    const void *arg;       /* copied, and handed to map */
+    size_t arg_size;
+    bool skip_bad_records; /* what yk_split_bad_record does */
+    size_t split_size;     /* bytes of text in a piece; 0: 4 MiB, or less if there is little */
+    /* Only the `top` best records, by `rank` of their values, larger first, ties by the bytes of
+     * the key. 0: all records, by the bytes of the key. NULL: the value's first uint64_t. */
+    size_t top;
+    uint64_t (*rank)(const void *value);
+    /* Called on the caller's thread at most ten times a second, at the end of a phase, and at the
+     * end. */
+    void (*progress)(const yk_mapreduce_stats *stats, void *arg);
+    void *progress_arg;
+    yk_mapreduce_report *report; /* filled when it returns, whatever it returns; may be NULL */
+} yk_mapreduce_options;
+
+/* Runs one job and waits for it: in a task, which is suspended, or on a plain thread. Cancelling
+ * the task ends the job. Returns 0, or
+ *   UV_EINVAL    an option that makes no sense
+ *   UV_E...      an input that cannot be read, an output that cannot be written
+ *   YK_EFORMAT   a malformed record             YK_EOVERFLOW  a fold that overflowed
+ *   YK_ECORRUPT, YK_ETRUNCATED                  damaged compressed data
+ *   YK_ECRASHED  a piece whose worker died three times
+ *   YK_ECANCELED, YK_EONLOOP                    as everywhere; UV_ENOMEM
+ * or what the map function returned. On failure there is no output. */
+int yk_mapreduce_run(const yk_mapreduce_options *options);
+#define yk_mapreduce(...) yk_mapreduce_run(&(yk_mapreduce_options){ __VA_ARGS__ })
+
+#ifdef __cplusplus
+}
+#endif
+#endif

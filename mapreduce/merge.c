@@ -1,0 +1,312 @@
+/* mapreduce/merge.c - folding the runs of one partition, and weaving the partitions together.
+ *
+ * The keys of a partition stay where they are, in the runs. The job's own memory is, for each
+ * distinct key, an entry (a pointer and the folded value) and eight bytes of index.
+ */
+#include "merge.h"
+
+#include <stdlib.h>
+#include <uv.h>
+
+#include "../executor/error.h"
+
+/* A distinct key; its value follows. */
+typedef struct entry {
+    const char *key;
+    uint32_t len; /* with the flag */
+    uint32_t hash;
+} entry;
+
+typedef struct merger {
+    const yk__merge_arg *arg;
+    size_t stride; /* of an entry with its value */
+    char *entries;
+    size_t n, cap;
+    uint32_t *index; /* 1 + an entry's number; 0: free */
+    size_t mask;
+    const entry **order;
+} merger;
+
+uint64_t yk__rank_first(const void *value)
+{
+    return *(const uint64_t *)value;
+}
+
+static entry *entry_at(const merger *m, size_t i)
+{
+    return (entry *)(m->entries + i * m->stride);
+}
+
+/* ---- Folding ------------------------------------------------------------------------------- */
+
+static int grow_entries(merger *m)
+{
+    size_t cap = m->cap ? m->cap * 2 : 1024;
+    char *entries = cap < UINT32_MAX ? realloc(m->entries, cap * m->stride) : NULL;
+    if (!entries)
+        return UV_ENOMEM;
+    m->entries = entries;
+    m->cap = cap;
+    return 0;
+}
+
+static int grow_index(merger *m)
+{
+    size_t n = m->index ? (m->mask + 1) * 2 : 2048;
+    uint32_t *index = calloc(n, sizeof *index);
+    if (!index)
+        return UV_ENOMEM;
+    for (size_t i = 0; i < m->n; i++) {
+        size_t at = entry_at(m, i)->hash & (n - 1);
+        while (index[at])
+            at = (at + 1) & (n - 1);
+        index[at] = (uint32_t)i + 1;
+    }
+    free(m->index);
+    m->index = index;
+    m->mask = n - 1;
+    return 0;
+}
+
+static int add_entry(merger *m, const yk__view *v, size_t at)
+{
+    if (m->n == m->cap) {
+        int err = grow_entries(m);
+        if (err)
+            return err;
+    }
+    entry *e = entry_at(m, m->n);
+    *e = (entry){ v->key, v->head.len, v->head.hash };
+    memcpy(e + 1, v->value, m->arg->fold->value_size);
+    m->index[at] = (uint32_t)++m->n;
+    return m->n * 4 > m->mask * 3 ? grow_index(m) : 0;
+}
+
+static int fold_record(merger *m, const yk__view *v)
+{
+    uint64_t value[YK__VALUE_MAX / 8];
+    size_t len = v->head.len & YK__KEY_MAX, at = v->head.hash & m->mask;
+    for (; m->index[at]; at = (at + 1) & m->mask) {
+        entry *e = entry_at(m, m->index[at] - 1);
+        if (e->hash != v->head.hash || (e->len & YK__KEY_MAX) != len || memcmp(e->key, v->key, len))
+            continue;
+        memcpy(value, v->value, m->arg->fold->value_size);
+        yk__fold_into(m->arg->fold, e + 1, &e->len, value, v->head.len & YK__POISONED);
+        return 0;
+    }
+    return add_entry(m, v, at);
+}
+
+static int fold_source(merger *m, const yk__span *s)
+{
+    yk__view v;
+    const char *at = s->begin;
+    while (yk__run_next(&at, s->end, m->arg->fold->value_size, &v)) {
+        int err = fold_record(m, &v);
+        if (err)
+            return err;
+    }
+    return at == s->end ? 0 : YK_EFORMAT;
+}
+
+/* ---- Order --------------------------------------------------------------------------------- */
+
+static int by_key(const void *a, const void *b)
+{
+    const entry *x = *(const entry *const *)a, *y = *(const entry *const *)b;
+    return yk__compare_keys(x->key, x->len & YK__KEY_MAX, y->key, y->len & YK__KEY_MAX);
+}
+
+/* Whether x comes before y in a top-k. */
+static bool is_better(const merger *m, const entry *x, const entry *y)
+{
+    uint64_t a = m->arg->rank(x + 1), b = m->arg->rank(y + 1);
+    return a != b ? a > b : yk__compare_keys(x->key, x->len, y->key, y->len) < 0;
+}
+
+/* A heap whose root is the worst: what a better one replaces. */
+static void sift_down(const merger *m, const entry **heap, size_t n, size_t i)
+{
+    for (size_t child; (child = 2 * i + 1) < n; i = child) {
+        if (child + 1 < n && is_better(m, heap[child], heap[child + 1]))
+            child++;
+        if (!is_better(m, heap[i], heap[child]))
+            return;
+        const entry *swap = heap[i];
+        heap[i] = heap[child];
+        heap[child] = swap;
+    }
+}
+
+/* The best `top` entries, the best first. */
+static size_t choose_best(const merger *m)
+{
+    const entry **heap = m->order;
+    size_t k = m->n < m->arg->top ? m->n : m->arg->top;
+    for (size_t i = 0; i < k; i++)
+        heap[i] = entry_at(m, i);
+    for (size_t i = k / 2; i-- > 0;)
+        sift_down(m, heap, k, i);
+    for (size_t i = k; i < m->n; i++) {
+        if (!is_better(m, entry_at(m, i), heap[0]))
+            continue;
+        heap[0] = entry_at(m, i);
+        sift_down(m, heap, k, 0);
+    }
+    for (size_t left = k; left > 1; left--) { /* the worst to the end, again and again */
+        const entry *worst = heap[0];
+        heap[0] = heap[left - 1];
+        heap[left - 1] = worst;
+        sift_down(m, heap, left - 1, 0);
+    }
+    return k;
+}
+
+static size_t sort_all(const merger *m)
+{
+    for (size_t i = 0; i < m->n; i++)
+        m->order[i] = entry_at(m, i);
+    qsort(m->order, m->n, sizeof *m->order, by_key);
+    return m->n;
+}
+
+/* The first poisoned key by bytes, or NULL. */
+static const entry *find_poisoned(const merger *m)
+{
+    const entry *first = NULL;
+    for (size_t i = 0; i < m->n; i++) {
+        const entry *e = entry_at(m, i);
+        if (e->len & YK__POISONED && (!first || by_key(&e, &first) < 0))
+            first = e;
+    }
+    return first;
+}
+
+/* ---- The job ------------------------------------------------------------------------------- */
+
+static int return_records(yk_job *job, const merger *m, size_t n, int64_t code)
+{
+    size_t value_size = m->arg->fold->value_size, size = sizeof(yk__merged);
+    for (size_t i = 0; i < n; i++)
+        size += sizeof(yk__record) + value_size + (m->order[i]->len & YK__KEY_MAX);
+    char *to = yk_job_result(job, size);
+    if (!to)
+        return UV_ENOMEM;
+    memcpy(to, &(yk__merged){ n, m->n, code }, sizeof(yk__merged));
+    to += sizeof(yk__merged);
+    for (size_t i = 0; i < n; i++) {
+        const entry *e = m->order[i];
+        size_t len = e->len & YK__KEY_MAX;
+        memcpy(to, &(yk__record){ e->hash, e->len }, sizeof(yk__record));
+        memcpy(to + sizeof(yk__record), e + 1, value_size);
+        memcpy(to + sizeof(yk__record) + value_size, e->key, len);
+        to += sizeof(yk__record) + value_size + len;
+    }
+    return 0;
+}
+
+static int order_and_return(yk_job *job, merger *m)
+{
+    m->order = malloc((m->n + 1) * sizeof(const entry *));
+    if (!m->order)
+        return UV_ENOMEM;
+    const entry *poisoned = find_poisoned(m);
+    if (!poisoned)
+        return return_records(job, m, m->arg->top ? choose_best(m) : sort_all(m), 0);
+    int code;
+    memcpy(&code, poisoned + 1, sizeof code);
+    m->order[0] = poisoned;
+    return return_records(job, m, 1, code);
+}
+
+int yk__merge_job(yk_job *job)
+{
+    const yk__merge_arg *arg = yk_job_arg(job);
+    merger m = { .arg = arg, .stride = sizeof(entry) + arg->fold->value_size };
+    int err = grow_index(&m);
+    for (uint64_t i = 0; !err && i < arg->sources; i++) {
+        err = fold_source(&m, &arg->from[i]);
+        if (!err && yk_job_cancelled(job))
+            err = YK_ECANCELED;
+    }
+    if (!err)
+        err = order_and_return(job, &m);
+    free(m.order);
+    free(m.index);
+    free(m.entries);
+    return err;
+}
+
+/* ---- Weaving the partitions together -------------------------------------------------------- */
+
+void yk__weave_begin(yk__weave *w, const yk_fold *fold, uint64_t (*rank)(const void *value))
+{
+    w->fold = fold;
+    w->rank = rank;
+    w->n = 0;
+}
+
+static bool comes_first(const yk__weave *w, unsigned a, unsigned b)
+{
+    const yk__view *x = &w->head[a], *y = &w->head[b];
+    if (w->rank && w->head_rank[a] != w->head_rank[b])
+        return w->head_rank[a] > w->head_rank[b];
+    return yk__compare_keys(x->key, x->head.len, y->key, y->head.len) < 0;
+}
+
+static bool load_head(yk__weave *w, unsigned run)
+{
+    uint64_t value[YK__VALUE_MAX / 8];
+    if (!yk__run_next(&w->at[run], w->end[run], w->fold->value_size, &w->head[run]))
+        return false;
+    if (w->rank) {
+        memcpy(value, w->head[run].value, w->fold->value_size);
+        w->head_rank[run] = w->rank(value);
+    }
+    return true;
+}
+
+int yk__weave_add(yk__weave *w, const void *merged, size_t len)
+{
+    if (len < sizeof(yk__merged) || w->n == YK__PARTS)
+        return YK_EFORMAT;
+    unsigned run = w->n;
+    w->at[run] = (const char *)merged + sizeof(yk__merged);
+    w->end[run] = (const char *)merged + len;
+    if (w->at[run] == w->end[run])
+        return 0;
+    if (!load_head(w, run))
+        return YK_EFORMAT;
+    unsigned i = w->n++;
+    for (; i > 0 && comes_first(w, run, w->heap[(i - 1) / 2]); i = (i - 1) / 2)
+        w->heap[i] = w->heap[(i - 1) / 2];
+    w->heap[i] = run;
+    return 0;
+}
+
+static void settle_root(yk__weave *w)
+{
+    unsigned moving = w->heap[0], i = 0;
+    for (unsigned child; (child = 2 * i + 1) < w->n; i = child) {
+        if (child + 1 < w->n && comes_first(w, w->heap[child + 1], w->heap[child]))
+            child++;
+        if (!comes_first(w, w->heap[child], moving))
+            break;
+        w->heap[i] = w->heap[child];
+    }
+    w->heap[i] = moving;
+}
+
+bool yk__weave_next(yk__weave *w, yk__view *view, void *value)
+{
+    if (w->n == 0)
+        return false;
+    unsigned run = w->heap[0];
+    *view = w->head[run];
+    memcpy(value, view->value, w->fold->value_size);
+    if (!load_head(w, run))
+        w->heap[0] = w->heap[--w->n];
+    if (w->n > 0)
+        settle_root(w);
+    return true;
+}

@@ -1,0 +1,49 @@
+/* yoke/mapreduce/sink.h - where the result goes, and in what form.
+ *
+ * A sink is a path and a few functions that write text. The engine sees to the file: what is to be
+ * a regular file is written without a name, or under a temporary one, beside its place, and gets
+ * its name when all is well; so a failure leaves nothing and an old file as it was. A device, a
+ * FIFO, a terminal or standard output is written to directly, and not before the whole result is
+ * known.
+ *
+ * The functions run on a thread of the engine's, one after the other; `arg` must be good until
+ * yk_mapreduce() returns.
+ */
+#ifndef YOKE_MAPREDUCE_SINK_H
+#define YOKE_MAPREDUCE_SINK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "split.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct yk_writer yk_writer;
+
+/* All functions but `record` may be NULL. A negative number that one returns fails the job. */
+typedef struct yk_sink {
+    const char *path; /* NULL or "-": standard output */
+    /* Called for every record before anything is written, in no order: for the widths of columns,
+     * say. */
+    int (*measure)(yk_str key, const void *value, void *arg);
+    int (*begin)(yk_writer *to, void *arg);
+    int (*record)(yk_writer *to, yk_str key, const void *value, void *arg);
+    int (*end)(yk_writer *to, void *arg);
+    void *arg;
+} yk_sink;
+
+/* One line a record: key TAB value LF; a value of several uint64_t gives as many columns. */
+yk_sink yk_sink_tsv(const char *path);
+
+/* Errors of writing stay with the writer and fail the job, so the results may be ignored. */
+int yk_write(yk_writer *to, const void *bytes, size_t len);
+int yk_write_text(yk_writer *to, const char *text);
+int yk_write_u64(yk_writer *to, uint64_t number);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

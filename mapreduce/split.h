@@ -1,0 +1,80 @@
+/* yoke/mapreduce/split.h - what a map function sees: a piece of the input, and where to put what
+ * it finds.
+ *
+ *   static int map_words(yk_split *split, yk_emitter *out, void *arg)
+ *   {
+ *       for (yk_str word; yk_split_next_word(split, &word);)
+ *           yk_emit_u64(out, word, 1);
+ *       return 0;
+ *   }
+ *
+ * A split is whole records (lines) of one file. A map function is called for many of them, in any
+ * order, on threads or in worker processes, and for the same one again if a worker died. So it
+ * uses its arguments and nothing else, and everything here is good until it returns.
+ */
+#ifndef YOKE_MAPREDUCE_SPLIT_H
+#define YOKE_MAPREDUCE_SPLIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Bytes somewhere else: not terminated, not owned. */
+typedef struct yk_str {
+    const char *at;
+    size_t len;
+} yk_str;
+
+typedef struct yk_split yk_split;
+typedef struct yk_emitter yk_emitter;
+
+/* Returns 0; a negative error fails the job. `arg` is the worker's copy of the options' arg. */
+typedef int (*yk_map_fn)(yk_split *split, yk_emitter *out, void *arg);
+
+/* ---- What is in it ------------------------------------------------------------------------- */
+
+/* The next line, without its LF; false behind the last one, and when the job is to stop. */
+bool yk_split_next_record(yk_split *split, yk_str *record);
+
+/* The next word: bytes between blanks (space, TAB, LF, VT, FF, CR). False as above. Continues where
+ * next_record stands, and the other way round. */
+bool yk_split_next_word(yk_split *split, yk_str *word);
+
+/* All of it, for a map function with a scanner of its own: whole lines, each with its LF, but for
+ * the last line of a file perhaps. */
+yk_str yk_split_text(const yk_split *split);
+
+/* Says how many records the split has, which a scanner of one's own knows anyway; it saves the
+ * engine from counting line ends. */
+void yk_split_set_records(yk_split *split, uint64_t records);
+
+/* Whether the job is to stop; next_record and next_word ask by themselves. Then return
+ * YK_ECANCELED. */
+bool yk_split_cancelled(const yk_split *split);
+
+/* Reports the record of `len` bytes at `at` (its first byte, within the split) as malformed.
+ * Returns 0 if the job skips such records (they are counted): go on with the next. Else
+ * YK_EFORMAT, to be returned: the job ends with file, line, byte offset, reason and the record's
+ * beginning. Call it in the order of the records. */
+int yk_split_bad_record(yk_split *split, const char *at, size_t len, const char *reason);
+
+/* ---- What comes out ------------------------------------------------------------------------ */
+
+/* Folds a value (fold.h: of fold->value_size bytes) into the key's, which is copied. Returns 0 or
+ * UV_ENOMEM; it may be ignored, for the job then fails all the same. */
+int yk_emit(yk_emitter *out, yk_str key, const void *value);
+
+/* The same for a fold of uint64_t values (YK_SUM_U64); UV_EINVAL for another. */
+int yk_emit_u64(yk_emitter *out, yk_str key, uint64_t value);
+
+/* Marks the key as failed, as a fold that returns `code` does. */
+int yk_emit_error(yk_emitter *out, yk_str key, int code);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,59 @@
+/* mapreduce/stream.h - inputs that cannot be cut: gzip, pipes, zstd in one frame. Not installed.
+ *
+ * Somebody has to read them from the beginning to the end. That is a job of the engine's own small
+ * thread pool for every chunk: yk__read_job fills a chunk with text up to a record's end and keeps
+ * the rest for the next. One read job a stream is under way at a time, so a stream needs no lock;
+ * how far reading runs ahead of mapping is up to how many chunks there are.
+ */
+#ifndef YOKE_MAPREDUCE_STREAM_H
+#define YOKE_MAPREDUCE_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../data/input.h"
+#include "../executor/job.h"
+#include "map_job.h"
+
+/* Memory for text that every worker can see. */
+typedef struct yk__chunk {
+    char *at;
+    size_t len, cap;
+} yk__chunk;
+
+/* Memory that every worker of every executor can see: of the arena if there is one (yk_init() was
+ * called), else of this process alone, for then there are only threads. NULL: no memory. */
+void *yk__shared_alloc(size_t size);
+void yk__shared_free(void *block);
+
+int yk__chunk_make(yk__chunk *chunk, size_t cap);
+void yk__chunk_free(yk__chunk *chunk);
+
+typedef struct yk__stream {
+    const char *name; /* for messages */
+    size_t target;    /* bytes of text in a chunk */
+    const char *path; /* opened when reading begins, if */
+    int fd;           /* this is -1; else it is read, and stays the caller's */
+    yk_reader *reader;
+    const yk_job *job; /* the read job that runs, to see whether it is to stop */
+    char *carry;       /* the beginning of a record, for the next chunk */
+    size_t carry_len, carry_cap;
+
+    /* Of the last read job, good once it has ended. */
+    yk__chunk chunk;
+    bool ended;      /* nothing more follows */
+    uint64_t stored; /* bytes taken so far */
+    yk__flaw flaw;   /* damage behind the chunk; then the stream has ended too */
+} yk__stream;
+
+/* Prepares to read `fd`, or if that is -1, the file at `path`; nothing is opened yet. The strings
+ * stay the caller's. */
+void yk__stream_init(yk__stream *s, const char *path, const char *name, int fd, size_t target);
+void yk__stream_free(yk__stream *s);
+
+/* Argument: a yk__stream * whose `chunk` is to be filled. Its end, damage included, is told in the
+ * stream; the job itself fails for YK_ECANCELED alone. */
+int yk__read_job(yk_job *job);
+
+#endif
