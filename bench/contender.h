@@ -18,6 +18,10 @@
 
 #include "executor/clock.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define BENCH_WORKERS 2
 
 /* 32 buckets for each power of two: 3 % wide. */
@@ -61,18 +65,36 @@ static inline bool bench_end(bench_round *r, uint64_t start)
 }
 
 /* Ends the contender: something went wrong, and what was measured is worth nothing. */
-_Noreturn void bench_give_up(const char *what, int err);
+__attribute__((noreturn)) void bench_give_up(const char *what, int err);
+
+/* A job that computes for 0.5 to 0.8 ms. */
+void bench_compute(void);
+
+/* Makes this process 1 GiB larger, once. */
+void bench_grow(void);
 
 /* The contenders. Each serves until there are no more orders. */
 void bench_uv_queue_work(void);
+void bench_uv_compute(void);
+void bench_glib(void);
+void bench_tbb(void);
+void bench_serial_compute(void);
+void bench_fork_large(void);
 void bench_bare_pipe(void);
 void bench_bare_ring(void);
 void bench_yoke_thread_tasks(void);
 void bench_yoke_thread_window(void);
+void bench_yoke_thread_compute(void);
 void bench_yoke_process_tasks(void);
 void bench_yoke_process_window(void);
 void bench_yoke_process_callbacks(void);
+void bench_yoke_process_compute(void);
 void bench_yoke_arena(void);
 void bench_yoke_respawn(void);
+void bench_yoke_respawn_large(void);
+void bench_yoke_memory(void); /* answers with a worker's memory in bytes for a time */
 
+#ifdef __cplusplus
+}
+#endif
 #endif

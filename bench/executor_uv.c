@@ -13,9 +13,13 @@ struct request {
 
 static void submit(struct request *q);
 
+static bool computing;
+
 static void echo(uv_work_t *work)
 {
     struct request *q = (struct request *)work;
+    if (computing)
+        bench_compute();
     q->out = q->in;
 }
 
@@ -53,4 +57,10 @@ void bench_uv_queue_work(void)
         bench_answer(&round);
         free(requests);
     }
+}
+
+void bench_uv_compute(void)
+{
+    computing = true;
+    bench_uv_queue_work();
 }

@@ -6,8 +6,10 @@
  *              threads a callback runs on the pool's thread and would never come to the loop)
  */
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "contender.h"
@@ -67,6 +69,14 @@ static int echo(yk_job *job)
     return yk_job_return(job, yk_job_arg(job), yk_job_arg_len(job));
 }
 
+static int compute(yk_job *job)
+{
+    bench_compute();
+    return echo(job);
+}
+
+static yk_job_fn job_of_all = echo;
+
 /* What all jobs of a round are submitted with; a pool copies it. */
 static const void *payload(size_t bytes)
 {
@@ -84,7 +94,7 @@ static const void *payload(size_t bytes)
 
 static yk_future *submit(bench_round *r, yk_executor *ex)
 {
-    return yk_submit(ex, echo, payload(r->bytes), r->bytes);
+    return yk_submit(ex, job_of_all, payload(r->bytes), r->bytes);
 }
 
 /* Looks at the result and gives the future back. */
@@ -273,6 +283,61 @@ static void round_of_deaths(bench_round *r, yk_executor *ex)
     } while (bench_end(r, start));
 }
 
+static void round_of_deaths_in_large(bench_round *r, yk_executor *ex)
+{
+    bench_grow(); /* in the round that warms up */
+    round_of_deaths(r, ex);
+}
+
+/* ---- What an idle worker weighs ---------------------------------------------------------------
+ */
+
+#define IDLE_WORKERS 8
+
+static yk_executor *idle_processes(void)
+{
+    return yk_process_pool(.workers = IDLE_WORKERS);
+}
+
+/* Waits for the others, so that each worker gets one. */
+static int say_pid(yk_job *job)
+{
+    pid_t pid = getpid();
+    usleep(20000);
+    return yk_job_return(job, &pid, sizeof pid);
+}
+
+static uint64_t proportional_memory(pid_t pid)
+{
+    char path[40], line[200];
+    unsigned long long kib = 0;
+    snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
+    FILE *f = fopen(path, "r");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "Pss: %llu", &kib) == 1)
+            break;
+    if (f)
+        fclose(f);
+    return kib * 1024;
+}
+
+static void round_of_memory(bench_round *r, yk_executor *ex)
+{
+    yk_future *f[IDLE_WORKERS];
+    pid_t pids[IDLE_WORKERS];
+    for (int i = 0; i < IDLE_WORKERS; i++)
+        f[i] = yk_submit(ex, say_pid, NULL, 0);
+    for (int i = 0; i < IDLE_WORKERS; i++) {
+        int err = yk_await_into(f[i], &pids[i], sizeof pids[i]);
+        if (err)
+            bench_give_up("a job failed", err);
+        yk_future_unref(f[i]);
+    }
+    for (int i = 0; i < IDLE_WORKERS; i++)
+        bench_record(r, proportional_memory(pids[i]));
+    r->ended = IDLE_WORKERS;
+}
+
 /* ---- The contenders -------------------------------------------------------------------------- */
 
 void bench_yoke_thread_tasks(void)
@@ -282,6 +347,12 @@ void bench_yoke_thread_tasks(void)
 
 void bench_yoke_thread_window(void)
 {
+    serve(threads, round_of_window);
+}
+
+void bench_yoke_thread_compute(void)
+{
+    job_of_all = compute;
     serve(threads, round_of_window);
 }
 
@@ -308,4 +379,20 @@ void bench_yoke_arena(void)
 void bench_yoke_respawn(void)
 {
     serve(one_process, round_of_deaths);
+}
+
+void bench_yoke_respawn_large(void)
+{
+    serve(one_process, round_of_deaths_in_large);
+}
+
+void bench_yoke_process_compute(void)
+{
+    job_of_all = compute;
+    serve(processes, round_of_window);
+}
+
+void bench_yoke_memory(void)
+{
+    serve(idle_processes, round_of_memory);
 }

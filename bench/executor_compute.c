@@ -1,0 +1,83 @@
+/* Jobs that compute: how they do one after the other, and on libuv's pool. And what a plain fork()
+ * costs from a large parent. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "contender.h"
+
+/* Steps that each wait for the one before: some 4 cycles. */
+#define STEPS      460000u
+#define STEPS_MORE 35000u
+
+void bench_compute(void)
+{
+    static _Thread_local unsigned runs;
+    volatile uint64_t out;
+    uint64_t x = runs;
+    for (unsigned left = STEPS + runs++ % 8 * STEPS_MORE; left > 0; left--)
+        x = x * 6364136223846793005u + 1;
+    out = x;
+    (void)out;
+}
+
+void bench_serial_compute(void)
+{
+    static bench_round round;
+    while (bench_next(&round)) {
+        uint64_t start;
+        round.sample_every = 1;
+        do {
+            start = bench_start(&round);
+            bench_compute();
+        } while (bench_end(&round, start));
+        bench_answer(&round);
+    }
+}
+
+/* ---- A large parent -------------------------------------------------------------------------- */
+
+void bench_grow(void)
+{
+    static char *large;
+    const size_t bytes = (size_t)1 << 30;
+    if (large)
+        return;
+    large = malloc(bytes);
+    if (!large)
+        bench_give_up("1 GiB", UV_ENOMEM);
+    memset(large, 1, bytes);
+}
+
+static void fork_once(bench_round *r)
+{
+    int fds[2];
+    char byte = 0;
+    if (pipe(fds))
+        bench_give_up("pipe", UV_EIO);
+    uint64_t start = bench_start(r);
+    pid_t pid = fork();
+    if (pid < 0)
+        bench_give_up("fork", UV_EAGAIN);
+    if (pid == 0)
+        _exit(write(fds[1], &byte, 1) != 1);
+    if (read(fds[0], &byte, 1) != 1)
+        bench_give_up("fork", UV_EIO);
+    bench_end(r, start);
+    waitpid(pid, NULL, 0);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+void bench_fork_large(void)
+{
+    static bench_round round;
+    while (bench_next(&round)) {
+        bench_grow();
+        while (!round.over)
+            fork_once(&round);
+        bench_answer(&round);
+    }
+}
