@@ -32,6 +32,10 @@ static const struct {
     { YK_EJOB, "YK_EJOB", "the job failed with an unknown error number" },
     { YK_ENOWORKER, "YK_ENOWORKER", "no worker process could be started" },
     { YK_EDEADLK, "YK_EDEADLK", "a job would wait for its own executor" },
+    { YK_EFULL, "YK_EFULL", "the executor's queue is full" },
+    { YK_EEXPIRED, "YK_EEXPIRED", "the job did not begin in time" },
+    { YK_EINIT, "YK_EINIT", "a worker's initializer failed" },
+    { YK_EOWNERDEAD, "YK_EOWNERDEAD", "the mutex's last owner died holding it" },
     { YK_END, "YK_END", "nothing more follows" },
 };
 

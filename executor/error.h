@@ -31,6 +31,10 @@ enum {
     YK_EJOB = -20013,        /* the job returned a number that is no known error */
     YK_ENOWORKER = -20014,   /* no worker process could be started */
     YK_EDEADLK = -20016,     /* a job would wait for its own executor, or a task for itself */
+    YK_EFULL = -20017,       /* the executor's bounded queue is full, and the job may not wait */
+    YK_EEXPIRED = -20018,    /* the job had not begun by its start_by, and never will */
+    YK_EINIT = -20019,       /* a worker's initializer failed */
+    YK_EOWNERDEAD = -20020,  /* the last owner of a mutex died holding it; the caller owns it now */
     YK_END = -20015,         /* nothing more follows; the end of an iteration, not a failure */
 };
 

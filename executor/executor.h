@@ -44,6 +44,9 @@ typedef struct yk_pool_options {
                                 cannot be stopped: there the job sees yk_job_cancelled, and its
                                 future fails with YK_EJOBTIMEOUT when it returns */
     uint64_t kill_grace_ms;  /* processes: from the polite request to stop to SIGKILL; 0: 250 ms */
+    size_t queue_limit; /* jobs that may wait, accepted and not begun; 0: no bound. What happens
+                           to one more is the job's to say: see submit_deadline and no_wait.
+                           Processes; the hybrid has it in each part; threads: not yet */
 } yk_pool_options;
 
 /* Threads of this process. They are started when work needs them, and not before. */
@@ -73,15 +76,35 @@ typedef enum yk_job_kind {
     YK_ISOLATED, /* may crash or hang: belongs in a process of its own */
 } yk_job_kind;
 
+/* Whose turn it is when several jobs wait. */
+enum { YK_PRIORITY_LOW = -1, YK_PRIORITY_NORMAL = 0, YK_PRIORITY_HIGH = 1 };
+
 typedef struct yk_job_options {
     yk_job_kind kind;
     uint64_t timeout_ms; /* from the moment it starts; then YK_EJOBTIMEOUT. 0: the pool's limit */
     const char *name;    /* appears in errors; copied, at most 31 bytes */
+    /* Where the executor's queue is bounded (queue_limit), and full. */
+    uint64_t submit_deadline; /* wait for room until then (clock.h); 0: as long as it takes */
+    bool no_wait;             /* do not wait: YK_EFULL */
+    /* Which executors go by these two is said here: none yet. */
+    int priority;      /* YK_PRIORITY_...; FIFO among those of one class */
+    uint64_t start_by; /* a deadline: a job that has not begun by then fails with YK_EEXPIRED and
+                          never begins; 0: it may wait for ever */
 } yk_job_options;
 
-/* Submits fn with a copy of `len` bytes at `arg` (NULL and 0 for none). Never blocks and never
- * returns NULL: a job that is refused is a future that has failed (YK_ECLOSED, UV_ENOMEM,
- * UV_EINVAL, or yk_executor_error's). The caller owns one reference. */
+/* Submits fn with a copy of `len` bytes at `arg` (NULL and 0 for none). Never returns NULL: a job
+ * that is refused is a future that has failed (YK_ECLOSED, UV_ENOMEM, UV_EINVAL, or
+ * yk_executor_error's). The caller owns one reference.
+ *
+ * Never blocks, but for an executor with a queue_limit whose queue is full. There a task is
+ * suspended and a plain thread blocked until a job begins or is cancelled; those who wait get in in
+ * the order in which they came. The future has failed with
+ *   YK_EFULL      with no_wait;
+ *   UV_ETIMEDOUT  there was no room until submit_deadline;
+ *   YK_EONLOOP    on a loop's thread outside a task, which may not wait;
+ *   YK_EDEADLK    in a job of the same executor, which would wait for itself;
+ *   YK_ECANCELED  the task was cancelled while it waited (the future is then YK_CANCELLED);
+ *   YK_ECLOSED    the executor was shut down meanwhile. */
 yk_future *yk_submit_opts(yk_executor *ex, yk_job_fn fn, const void *arg, size_t len,
                           const yk_job_options *options);
 #define yk_submit(ex, fn, arg, len) yk_submit_opts((ex), (fn), (arg), (len), NULL)

@@ -35,6 +35,8 @@ void yk__pool_end_failed(process_job *job, int code, const char *message, int si
 {
     struct process_pool *p = job->pool;
     bool cancelled = code == YK_ECANCELED;
+    if (job->admitted)
+        yk__pool_unqueued(job);
     yk_error *error = yk__error_new(code, "%s", message);
     if (code == YK_ECRASHED && error->code == code) {
         error->signal = signal;
@@ -349,6 +351,7 @@ static void pool_abandoned(yk__source *source)
     struct process_pool *p = of_source(source);
     yk__executor_hold(&p->ex);
     atomic_store(&p->closing, true);
+    yk__admission_close(&p->admission);
     p->finished = true;
     for (unsigned i = 0; i < p->max_workers; i++) {
         remote *r = p->remotes[i];

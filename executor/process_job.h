@@ -17,6 +17,8 @@ typedef struct process_job {
     struct process_pool *pool;
     yk__post post; /* first to submit it, later to ask for its cancellation, from other threads */
     void *block;   /* of the arena: an argument that does not fit a slot */
+    bool admitted; /* holds a permit of the bounded queue: until it begins, or is cancelled before
+                      (whichever of the two the future's state decides for) */
 
     struct process_job *next; /* in the pool's queue */
     struct remote *on;        /* whose ring it is in, at `position` */
@@ -24,5 +26,8 @@ typedef struct process_job {
 
     alignas(max_align_t) unsigned char arg[];
 } process_job;
+
+/* It has begun, or never will: there is room for another. */
+void yk__pool_unqueued(process_job *job);
 
 #endif

@@ -41,9 +41,18 @@ static void leave(struct process_pool *p)
 
 static void cancel_asked(yk_future *f);
 
+void yk__pool_unqueued(process_job *job)
+{
+    job->admitted = false;
+    yk__admission_leave(&job->pool->admission);
+}
+
 static void job_dropped(yk_future *f)
 {
-    atomic_fetch_add_explicit(&((process_job *)f)->pool->dropped, 1, memory_order_relaxed);
+    process_job *job = (process_job *)f;
+    atomic_fetch_add_explicit(&job->pool->dropped, 1, memory_order_relaxed);
+    if (job->admitted)
+        yk__pool_unqueued(job);
 }
 
 static void job_free(yk_future *f)
@@ -71,6 +80,7 @@ static process_job *job_new(struct process_pool *p, yk_job_fn fn, const void *ar
     yk__work_init(&job->work, &job_ops, fn, options, p->timeout_ms);
     job->pool = p;
     job->block = block;
+    job->admitted = yk__admission_bounded(&p->admission);
     job->on = NULL;
     job->work.arg = block ? block : job->arg;
     job->work.arg_len = len;
@@ -112,9 +122,14 @@ static yk_future *pool_submit(yk_executor *ex, yk_job_fn fn, const void *arg, si
                               const yk_job_options *options)
 {
     struct process_pool *p = pool_of(ex);
+    int err = yk__admission_enter(&p->admission, options); /* before the gate: it may wait long */
+    if (err)
+        return yk__admission_refused(err);
     bool here = on_driver(p); /* the driver never enters the gate: it is the one who closes it */
-    if (!here && !enter(p))
+    if (!here && !enter(p)) {
+        yk__admission_leave(&p->admission);
         return yk__future_failed(YK_ECLOSED, NULL);
+    }
     yk_future *f;
     process_job *job = NULL;
     if (atomic_load(&p->closing))
@@ -125,6 +140,8 @@ static yk_future *pool_submit(yk_executor *ex, yk_job_fn fn, const void *arg, si
         atomic_fetch_add_explicit(&p->received, 1, memory_order_relaxed);
     if (job)
         f = here ? submit_on_driver(p, job) : submit_from_outside(p, job);
+    else
+        yk__admission_leave(&p->admission);
     if (!here)
         leave(p);
     return f;
@@ -203,6 +220,7 @@ static int pool_shutdown(yk_executor *ex, const yk_shutdown_options *options)
 {
     struct process_pool *p = pool_of(ex);
     atomic_store(&p->closing, true);
+    yk__admission_close(&p->admission);
     give_orders(p, YK__CLOSE | (options->cancel_pending ? YK__CANCEL_PENDING : 0u) |
                        (options->cancel_running ? YK__CANCEL_RUNNING : 0u));
     if (options->no_wait) {
@@ -222,6 +240,7 @@ static void pool_free(yk_executor *ex)
     if (p->own_thread && !atomic_load(&p->joined))
         pthread_detach(p->thread);
     yk_future_unref(p->gone);
+    yk__admission_destroy(&p->admission);
     free(p->remotes);
     free(p);
 }
@@ -273,6 +292,7 @@ static struct process_pool *pool_alloc(const yk_pool_options *options, unsigned 
     p->queue_end = &p->queue;
     p->zygote.fd = -1;
     yk__executor_init(&p->ex, &pool_ops, options, "worker");
+    yk__admission_init(&p->admission, &p->ex, options->queue_limit);
     return p;
 }
 

@@ -20,6 +20,7 @@
 
 #include <pthread.h>
 
+#include "admission.h"
 #include "internal.h"
 #include "process_job.h"
 #include "reactor.h"
@@ -37,6 +38,7 @@ struct process_pool {
     yk_future *gone; /* ends when the last worker has gone after a shutdown */
 
     /* Any thread. */
+    yk__admission admission;
     _Atomic uint64_t received, dropped; /* dropped: cancelled while pending */
     _Atomic bool closing;
     _Atomic uint32_t gate;   /* how many are inside; GATE_CLOSED */

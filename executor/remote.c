@@ -162,6 +162,8 @@ static void front_changed(remote *r)
     }
     process_job *job = *at(r, r->settled);
     yk__future_advance(&job->work.future, YK_PENDING, YK_RUNNING);
+    if (job->admitted)
+        yk__pool_unqueued(job);
     if (job->work.timeout || r->timer.heap_index) {
         r->front_since = yk_now();
         r->front_began = 0;
