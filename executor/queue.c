@@ -1,0 +1,82 @@
+/* Three lists and three counters. */
+#include "queue.h"
+
+void yk__queue_push(yk__queue *queue, yk__queued *q)
+{
+    yk__queued *last = queue->of[q->class_].last;
+    q->number = ++queue->pushed;
+    q->waits = true;
+    q->next = NULL;
+    q->prev = last;
+    queue->of[q->class_].last = q;
+    if (last) {
+        last->next = q;
+    } else {
+        queue->of[q->class_].first = q;
+        queue->of[q->class_].overtaken = 0;
+    }
+}
+
+void yk__queue_put_back(yk__queue *queue, yk__queued *q)
+{
+    yk__queued *next = queue->of[q->class_].first;
+    while (next && next->number < q->number) /* others came back before it; seldom many */
+        next = next->next;
+    yk__queued *prev = next ? next->prev : queue->of[q->class_].last;
+    q->waits = true;
+    q->prev = prev;
+    q->next = next;
+    if (prev)
+        prev->next = q;
+    else
+        queue->of[q->class_].first = q;
+    if (next)
+        next->prev = q;
+    else
+        queue->of[q->class_].last = q;
+}
+
+yk__queued *yk__queue_first(const yk__queue *queue)
+{
+    for (int c = YK__CLASS_LOW; c > YK__CLASS_HIGH; c--)
+        if (queue->of[c].first && queue->of[c].overtaken >= YK__OVERTAKEN_AT_MOST)
+            return queue->of[c].first;
+    for (int c = YK__CLASS_HIGH; c < YK__CLASSES; c++)
+        if (queue->of[c].first)
+            return queue->of[c].first;
+    return NULL;
+}
+
+void yk__queue_remove(yk__queue *queue, yk__queued *q)
+{
+    q->waits = false;
+    if (q->prev)
+        q->prev->next = q->next;
+    else
+        queue->of[q->class_].first = q->next;
+    if (q->next)
+        q->next->prev = q->prev;
+    else
+        queue->of[q->class_].last = q->prev;
+}
+
+yk__queued *yk__queue_take(yk__queue *queue)
+{
+    yk__queued *q = yk__queue_first(queue);
+    if (!q)
+        return NULL;
+    yk__queue_remove(queue, q);
+    queue->of[q->class_].overtaken = 0;
+    for (int c = q->class_ + 1; c < YK__CLASSES; c++)
+        if (queue->of[c].first)
+            queue->of[c].overtaken++;
+    return q;
+}
+
+bool yk__queue_is_all(const yk__queue *queue, uint8_t class_)
+{
+    for (int c = 0; c < YK__CLASSES; c++)
+        if ((queue->of[c].first != NULL) != (c == class_))
+            return false;
+    return true;
+}
