@@ -31,6 +31,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "crash.h"
 #include "internal.h"
 
 #define YK__RING        256 /* jobs that may be open with one worker; a power of two */
@@ -91,6 +92,7 @@ typedef struct yk__channel {
     } up;
     alignas(YK__CACHE_LINE) yk__job_slot jobs[YK__RING];
     yk__result_slot results[YK__RING];
+    yk__crash_record crash; /* the worker's, when it dies of a signal */
 } yk__channel;
 
 /* A new channel: its memfd (close-on-exec, sealed against resizing), mapped. UV_E... */

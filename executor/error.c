@@ -8,6 +8,7 @@
 #include <string.h>
 #include <uv.h>
 
+#include "crash.h"
 #include "promise.h"
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof *(a))
@@ -76,6 +77,20 @@ const char *yk_errname(int code)
 /* The error that needs no memory, for when there is none. */
 static yk_error no_memory = { .code = UV_ENOMEM, .message = "not enough memory" };
 
+yk_error *yk__error_named(int code, const char *job, const char *text)
+{
+    size_t size = strlen(text) + 1, name_size = job[0] ? strlen(job) + 1 : 0;
+    yk_error *error = malloc(sizeof *error + size + name_size);
+    if (!error)
+        return &no_memory;
+    char *message = (char *)(error + 1);
+    memcpy(message, text, size);
+    memcpy(message + size, job, name_size);
+    *error =
+        (yk_error){ .code = code, .message = message, .job = name_size ? message + size : NULL };
+    return error;
+}
+
 yk_error *yk__error_new(int code, const char *format, ...)
 {
     char text[MESSAGE_MAX];
@@ -83,20 +98,15 @@ yk_error *yk__error_new(int code, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    size_t size = strlen(text) + 1;
-    yk_error *error = malloc(sizeof *error + size);
-    if (!error)
-        return &no_memory;
-    char *message = (char *)(error + 1);
-    memcpy(message, text, size);
-    *error = (yk_error){ .code = code, .message = message };
-    return error;
+    return yk__error_named(code, "", text);
 }
 
 void yk__error_free(yk_error *error)
 {
-    if (error != &no_memory)
-        free(error);
+    if (!error || error == &no_memory)
+        return;
+    yk__crash_free(error->crash);
+    free(error);
 }
 
 /* ---- The log hook --------------------------------------------------------------------------- */

@@ -39,13 +39,35 @@ enum {
 };
 
 /* What went wrong with one job or task. Belongs to its future and lives as long; never written
- * after the future has ended, so any thread may read it. */
+ * after the future has ended, so any thread may read it. The message of a crash is such as
+ *     job 'decode' died of SIGSEGV at address 0x10 (worker 3)
+ *     job 'decode' died of a stack overflow, SIGSEGV at address 0x7ffc5e1ffff8 (worker 3)
+ *     job 'decode' was killed by SIGKILL, probably out of memory (worker 3)
+ *     job 'decode' exited with status 1 (worker 3)
+ * Lack of memory is named where the kernel counted such a kill in the worker's control group (or,
+ * where it has none, in the system) since that worker started; it is never guessed. */
 typedef struct yk_error {
-    int code;            /* negative: UV_E... or YK_E... */
-    const char *message; /* one line, without a newline; never NULL */
-    int signal;          /* YK_ECRASHED: the signal that ended the worker, else 0 */
-    int exit_status;     /* YK_ECRASHED without a signal: what the worker exited with, else 0 */
+    int code;                /* negative: UV_E... or YK_E... */
+    const char *message;     /* one line, without a newline; never NULL */
+    int signal;              /* YK_ECRASHED: the signal that ended the worker, else 0 */
+    int exit_status;         /* YK_ECRASHED without a signal: what the worker exited with, else 0 */
+    void *fault_address;     /* of a SIGSEGV, SIGBUS, SIGFPE or SIGILL, if the kernel gave one */
+    const char *job;         /* YK_ECRASHED: what the job was called; NULL: nothing */
+    struct yk__crash *crash; /* for the call below */
 } yk_error;
+
+/* Where the job was when it crashed: the functions, the innermost first, one a line:
+ *     parse_header (decode.c:120)
+ *     decode (libdecode.so.2)
+ *     ?? (plugin.so+0x11c0)
+ * What has a name depends on the symbols in the program and on libdw (elfutils), which is used
+ * where it is installed. Frames end where a stack is damaged, and at 32.
+ *
+ * The text is made when it is asked for first, which reads the program's symbols and takes
+ * milliseconds or more: not in a loop's callback. It belongs to the error. Any thread. NULL: there
+ * is none (the worker was killed, exited, handled the signal itself, or crashed in another way that
+ * left no time), or no memory. */
+const char *yk_error_backtrace(const yk_error *error);
 
 /* The meaning of an error number, of either family; a constant string or, for a number that
  * nobody knows, a string of this thread's that the next call overwrites. Never NULL. */

@@ -31,17 +31,14 @@ void yk__pool_end_done(process_job *job, const yk__result_slot *slot, void *room
                        err ? yk__error_new(err, "%s", yk_strerror(err)) : NULL);
 }
 
-void yk__pool_end_failed(process_job *job, int code, const char *message, int signal, int status)
+void yk__pool_end_failed(process_job *job, int code, const char *message, yk__death *death)
 {
     struct process_pool *p = job->pool;
     bool cancelled = code == YK_ECANCELED;
     if (job->admitted)
         yk__pool_unqueued(job);
-    yk_error *error = yk__error_new(code, "%s", message);
-    if (code == YK_ECRASHED && error->code == code) {
-        error->signal = signal;
-        error->exit_status = status;
-    }
+    yk_error *error = death && code == YK_ECRASHED ? yk__death_error(death, message, job->work.name)
+                                                   : yk__error_new(code, "%s", message);
     yk__pool_count(cancelled ? &p->cancelled : &p->failed, 1);
     if (code == YK_EJOBTIMEOUT)
         yk__pool_count(&p->timeouts, 1);
@@ -52,7 +49,7 @@ void yk__pool_end_failed(process_job *job, int code, const char *message, int si
 void yk__pool_fail_job(process_job *job, int code, const char *message)
 {
     if (yk__future_claim(&job->work.future))
-        yk__pool_end_failed(job, code, message ? message : yk_strerror(code), 0, 0);
+        yk__pool_end_failed(job, code, message ? message : yk_strerror(code), NULL);
     yk_future_unref(&job->work.future);
 }
 
@@ -365,7 +362,7 @@ static void pool_abandoned(yk__source *source)
         if (!r)
             continue;
         yk__remote_await_death(r); /* it may be writing to memory that is about to be freed */
-        yk__remote_exited(r, SIGKILL);
+        yk__remote_exited(r, SIGKILL, false);
     }
     yk__pool_fail_queue(p, YK_ECLOSED, NULL);
     finish(p);

@@ -154,7 +154,7 @@ static void cancel_now(process_job *job)
     remote *r = job->on;
     if (!r) { /* it came back to the queue, or has ended */
         if (yk__future_claim(&job->work.future))
-            yk__pool_end_failed(job, YK_ECANCELED, "cancelled before it began", 0, 0);
+            yk__pool_end_failed(job, YK_ECANCELED, "cancelled before it began", NULL);
         return;
     }
     if (yk__remote_withdraw(r, job)) {

@@ -89,9 +89,10 @@ void yk__pool_moved(struct process_pool *p);
 /* Ends everything if the pool is closing and nothing is left. */
 void yk__pool_finish_if_done(struct process_pool *p);
 
-/* Ends jobs. The first two after a successful claim; they keep the driver's reference. */
+/* Ends jobs. The first two after a successful claim; they keep the driver's reference. `death`: how
+ * the worker died, if that is why; NULL otherwise. */
 void yk__pool_end_done(process_job *job, const yk__result_slot *slot, void *room);
-void yk__pool_end_failed(process_job *job, int code, const char *message, int signal, int status);
+void yk__pool_end_failed(process_job *job, int code, const char *message, yk__death *death);
 void yk__pool_fail_job(process_job *job, int code,
                        const char *message); /* and drops the reference */
 void yk__pool_fail_queue(struct process_pool *p, int code, const char *message);

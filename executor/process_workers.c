@@ -110,7 +110,7 @@ static void zygote_said(struct process_pool *p, const yk__zygote_message *m, int
     if (m->type == YK__ZYGOTE_SPAWNED)
         yk__remote_spawned(r, m->value, fd);
     else if (m->type == YK__ZYGOTE_EXITED)
-        yk__remote_exited(r, m->value);
+        yk__remote_exited(r, m->value, m->index);
     else if (m->type == YK__ZYGOTE_REFUSED)
         yk__remote_refused(r, m->value);
 }
@@ -154,7 +154,7 @@ static void worker_result(remote *r, process_job *job, const yk__result_slot *sl
             memcpy(message, slot->inline_result, len);
             message[len] = '\0';
             int code = slot->code < 0 ? slot->code : YK_EJOB;
-            yk__pool_end_failed(job, code, len ? message : yk_strerror(code), 0, 0);
+            yk__pool_end_failed(job, code, len ? message : yk_strerror(code), NULL);
         }
     } else {
         yk_arena_free(room);
@@ -162,12 +162,12 @@ static void worker_result(remote *r, process_job *job, const yk__result_slot *sl
     yk_future_unref(&job->work.future);
 }
 
-static void worker_lost(remote *r, process_job *job, int code, const char *message, int signal,
-                        int exit_status)
+static void worker_lost(remote *r, process_job *job, int code, const char *message,
+                        yk__death *death)
 {
     yk__pool_left_ring(r->pool, r);
     if (yk__future_claim(&job->work.future))
-        yk__pool_end_failed(job, code, message, signal, exit_status);
+        yk__pool_end_failed(job, code, message, death);
     yk_future_unref(&job->work.future);
 }
 

@@ -103,6 +103,7 @@ yk_future *yk__future_failed(int code, const char *message);
 /* An error to hand to a future. Never NULL: without memory, a constant one that says UV_ENOMEM's
  * story with the given code. */
 yk_error *yk__error_new(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+yk_error *yk__error_named(int code, const char *job, const char *message); /* job: "" for none */
 void yk__error_free(yk_error *error);
 
 /* ---- Waiting -------------------------------------------------------------------------------- */

@@ -532,7 +532,22 @@ static void timer_fired(yk__timer *timer)
 
 /* ---- Its death ------------------------------------------------------------------------------ */
 
-static void describe(const remote *r, const process_job *job, char *text, size_t size)
+static yk__death death_of(const remote *r)
+{
+    bool killed = r->status_known && WIFSIGNALED(r->status);
+    yk__death d = { .exit_status = -1, .worker = r->index, .pid = r->pid };
+    if (killed)
+        d.signal = WTERMSIG(r->status);
+    else if (r->status_known)
+        d.exit_status = WEXITSTATUS(r->status);
+    d.out_of_memory = r->out_of_memory && r->ladder == AT_PEACE && d.signal == SIGKILL;
+    if (killed || !r->status_known)
+        d.crash = yk__crash_copy(&r->ch->crash, d.signal);
+    return d;
+}
+
+static void describe(const remote *r, const process_job *job, const yk__death *death, char *text,
+                     size_t size)
 {
     char label[YK__NAME_MAX + 8];
     const char *what = yk__work_label(&job->work, label);
@@ -541,25 +556,19 @@ static void describe(const remote *r, const process_job *job, char *text, size_t
                  (unsigned long long)(job->work.timeout / 1000000u));
     else if (r->ladder != AT_PEACE && r->reason == YK_ECANCELED)
         snprintf(text, size, "%s was cancelled while it ran", what);
-    else if (!r->status_known)
-        snprintf(text, size, "the worker process died while it ran %s", what);
-    else if (WIFSIGNALED(r->status))
-        snprintf(text, size, "the worker process was killed by SIG%s while it ran %s",
-                 sigabbrev_np(WTERMSIG(r->status)) ? sigabbrev_np(WTERMSIG(r->status)) : "?", what);
     else
-        snprintf(text, size, "the worker process exited with status %d while it ran %s",
-                 WEXITSTATUS(r->status), what);
+        yk__death_describe(death, what, text, size);
 }
 
 static void lose(remote *r, process_job *job)
 {
-    char text[160];
-    describe(r, job, text, sizeof text);
+    char text[192];
+    yk__death death = death_of(r);
+    describe(r, job, &death, text, sizeof text);
     r->ended_jobs++;
     int code = r->ladder != AT_PEACE && r->reason ? r->reason : YK_ECRASHED;
-    bool crashed = code == YK_ECRASHED && r->status_known;
-    r->ops->lost(r, job, code, text, crashed && WIFSIGNALED(r->status) ? WTERMSIG(r->status) : 0,
-                 crashed && WIFEXITED(r->status) ? WEXITSTATUS(r->status) : 0);
+    r->ops->lost(r, job, code, text, &death);
+    yk__crash_free(death.crash);
 }
 
 /* Every job that is open is either taken, and lost, or comes back. */
@@ -620,9 +629,10 @@ void yk__remote_spawned(remote *r, pid_t pid, int pidfd)
         signal_group(r, r->ladder == KILLED ? SIGKILL : SIGTERM);
 }
 
-void yk__remote_exited(remote *r, int status)
+void yk__remote_exited(remote *r, int status, bool out_of_memory)
 {
     r->status = status;
+    r->out_of_memory = out_of_memory;
     r->status_known = true;
     if (r->dead)
         bury(r);

@@ -23,8 +23,7 @@ typedef struct remote_ops {
      * or NULL. */
     void (*result)(remote *r, process_job *job, const yk__result_slot *slot, void *room);
     /* The worker died, or was made to, while it ran this job. */
-    void (*lost)(remote *r, process_job *job, int code, const char *message, int signal,
-                 int exit_status);
+    void (*lost)(remote *r, process_job *job, int code, const char *message, yk__death *death);
     /* A job that the worker never began comes back, the newest first. */
     void (*returned)(remote *r, process_job *job);
     /* Outside of a turn, jobs have ended or come back: there may be something to hand out. */
@@ -64,6 +63,7 @@ struct remote {
     pid_t pid;       /* 0: not yet */
     int status;      /* wait status, once known */
     bool status_known, dead, zygote_gone, stopping;
+    bool out_of_memory;  /* the kernel counted such a kill */
     bool broken;         /* it wrote what no worker writes; nothing of its is read any more */
     uint64_t ended_jobs; /* how many jobs it has done, or died of */
 
@@ -119,7 +119,7 @@ void yk__remote_await_death(remote *r);
 
 /* What the zygote says. */
 void yk__remote_spawned(remote *r, pid_t pid, int pidfd);
-void yk__remote_exited(remote *r, int status);
+void yk__remote_exited(remote *r, int status, bool out_of_memory);
 void yk__remote_refused(remote *r, int err);
 
 /* The zygote that forked it is gone: nobody will report its status. */

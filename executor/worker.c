@@ -203,6 +203,7 @@ _Noreturn void yk__worker_main(const struct yk__worker_start *start)
         _exit(127);
     w.wake_fd = start->wake_fd;
     w.index = start->index;
+    yk__crash_watch(&w.ch->crash, __builtin_frame_address(0));
     hold_lifeline(start->lifeline_fd);
     keep_only(start->wake_fd, start->lifeline_fd);
     work();

@@ -18,8 +18,10 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "crash.h"
 #include "error.h"
 #include "internal.h"
+#include "oom.h"
 #include "worker.h"
 
 /* ---- Messages ------------------------------------------------------------------------------- */
@@ -94,7 +96,9 @@ int yk__zygote_receive(int fd, yk__zygote_message *message, int *fds, int max)
 struct child {
     pid_t pid;
     uint32_t serial;
-    int pool; /* its socket; -1: gone */
+    int pool;            /* its socket; -1: gone */
+    bool killed;         /* on request */
+    yk__oom_mark memory; /* when it started */
 };
 
 /* The zygote's own state; it has one thread. */
@@ -104,15 +108,27 @@ static struct {
     size_t n_polled;
     struct child *children;
     size_t n_children;
+    yk__oom_mark explained; /* kills for lack of memory that deaths have been put down to */
 } z;
 
-static void reap_one(pid_t pid, int status)
+/* Of a child that is dead and not reaped. */
+static bool ran_out_of_memory(pid_t pid, int signal)
+{
+    for (size_t i = 0; signal == SIGKILL && i < z.n_children; i++)
+        if (z.children[i].pid == pid && !z.children[i].killed)
+            return yk__oom_was_it(&z.explained, z.children[i].memory, yk__oom_read("", pid));
+    return false;
+}
+
+static void reap_one(pid_t pid, int status, bool out_of_memory)
 {
     for (size_t i = 0; i < z.n_children; i++) {
         struct child *c = &z.children[i];
         if (c->pid != pid)
             continue;
-        yk__zygote_message m = { .type = YK__ZYGOTE_EXITED, .serial = c->serial, .value = status };
+        yk__zygote_message m = {
+            .type = YK__ZYGOTE_EXITED, .serial = c->serial, .value = status, .index = out_of_memory
+        };
         if (c->pool >= 0)
             yk__zygote_send(c->pool, &m, NULL, 0);
         *c = z.children[--z.n_children];
@@ -132,8 +148,9 @@ static void reap(void)
         pid_t pid = ended.si_pid;
         int status;
         kill(-pid, SIGKILL);
+        bool out_of_memory = ran_out_of_memory(pid, ended.si_status);
         if (waitpid(pid, &status, 0) == pid)
-            reap_one(pid, status);
+            reap_one(pid, status, out_of_memory);
         ended.si_pid = 0;
     }
 }
@@ -192,7 +209,8 @@ static void spawn(int pool, const yk__zygote_message *request, const int *fds)
         yk__zygote_send(pool, &answer, NULL, 0);
         return;
     }
-    z.children[z.n_children++] = (struct child){ pid, request->serial, pool };
+    struct child *child = &z.children[z.n_children++];
+    *child = (struct child){ .pid = pid, .serial = request->serial, .pool = pool };
     int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     answer.type = YK__ZYGOTE_SPAWNED;
     answer.value = pid;
@@ -200,6 +218,7 @@ static void spawn(int pool, const yk__zygote_message *request, const int *fds)
         yk__zygote_send(pool, &answer, NULL, 0); /* too many descriptors are on their way */
     if (pidfd >= 0)
         close(pidfd);
+    child->memory = yk__oom_read("", 0); /* it starts in this process's group */
 }
 
 /* The child has not been reaped, so its number is still its own. */
@@ -207,6 +226,7 @@ static void signal_child(int pool, uint32_t serial, int sig)
 {
     for (size_t i = 0; i < z.n_children; i++)
         if (z.children[i].pool == pool && z.children[i].serial == serial) {
+            z.children[i].killed |= sig == SIGKILL;
             if (kill(-z.children[i].pid, sig))
                 kill(z.children[i].pid, sig);
             return;
@@ -259,8 +279,7 @@ static void serve(void)
     for (;;) {
         if (poll(z.polled, z.n_polled, -1) < 0)
             continue;
-        if (z.polled[1].revents)
-            reap();
+        bool deaths = z.polled[1].revents;
         if (z.polled[0].revents && !serve_parent()) {
             kill_children_of(-1);
             wait_for_children();
@@ -270,6 +289,8 @@ static void serve(void)
         for (size_t i = z.n_polled; i-- > 2;)
             if (z.polled[i].revents)
                 serve_pool(i);
+        if (deaths) /* after the requests, some of which were to kill */
+            reap();
     }
 }
 
@@ -347,6 +368,7 @@ static _Noreturn void zygote_main(int sock)
         ;
     z.main = sock;
     prepare_signals();
+    yk__crash_prepare();
     z.polled = malloc(2 * sizeof *z.polled);
     if (!z.polled || z.signals < 0)
         _exit(1);

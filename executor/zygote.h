@@ -33,7 +33,8 @@ typedef struct yk__zygote_message {
     uint32_t type;
     uint32_t serial; /* of a worker, unique in its pool */
     int32_t value;
-    uint32_t index; /* the worker's number for its jobs */
+    uint32_t
+        index; /* the worker's number for its jobs; EXITED: 1 if it was out of memory (oom.h) */
     char name[16];
 } yk__zygote_message;
 
