@@ -1,23 +1,16 @@
 /* tests/fuzz/fuzz_rows.c - any bytes at all as a block of rows.
  *
- * With clang: cc -fsanitize=fuzzer,address -I. tests/fuzz/fuzz_rows.c data/rows.c
- * data/row_parse.c data/quote.c. The normal tests run it over made-up blocks, too
- * (tests/data/test_fuzz.c).
+ * The normal tests run it over made-up blocks, too (tests/data/test_fuzz.c).
  *
  * Whatever the bytes, folding runs and reading entries one by one must agree: on the rows refused,
  * their places and reasons, and on the sums.
  */
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "data/rows.h"
 #include "executor/error.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define require(condition) ((condition) ? (void)0 : abort())
+#include "fuzz.h"
 
 typedef struct outcome {
     uint64_t entries, match, volume, lines, bad, places, reasons, ngrams;
