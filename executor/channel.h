@@ -39,6 +39,9 @@
 
 enum { YK__SLOT_QUEUED = 1, YK__SLOT_TAKEN, YK__SLOT_WITHDRAWN };
 
+/* How far a worker has come. One that failed says why, and exits. */
+enum { YK__WORKER_STARTS, YK__WORKER_READY, YK__WORKER_FAILED };
+
 /* A slot's state word: whose position it is in the upper 30 bits, and what became of it in the
  * lower two. A worker that comes to a position which was withdrawn long ago finds another position
  * in its slot, and its compare-and-swap fails as it should. */
@@ -79,6 +82,7 @@ typedef struct yk__channel {
                                       when the last one was used, or as an answer */
         void *room;                /* the granted block of the arena, NULL: refused */
         uint64_t room_size;
+        const struct yk__worker_spec *spec; /* or NULL; written before the process is asked for */
     } down;
     /* Written by the worker. */
     struct {
@@ -89,6 +93,10 @@ typedef struct yk__channel {
                                                             even: awake */
         _Atomic uint32_t wanted; /* counts requests for room; seq_cst, against `parked` */
         _Atomic uint64_t want_size;
+        /* Of its start. seq_cst, against `parked`, after the message. */
+        alignas(YK__CACHE_LINE) _Atomic uint32_t ready; /* YK__WORKER_... */
+        int32_t start_code;
+        char start_message[YK__MESSAGE_MAX];
     } up;
     alignas(YK__CACHE_LINE) yk__job_slot jobs[YK__RING];
     yk__result_slot results[YK__RING];

@@ -26,6 +26,7 @@
 #include "clock.h"
 #include "future.h"
 #include "job.h"
+#include "worker_options.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -47,6 +48,7 @@ typedef struct yk_pool_options {
     size_t queue_limit; /* jobs that may wait, accepted and not begun; 0: no bound. What happens
                            to one more is the job's to say: see submit_deadline and no_wait.
                            Processes; the hybrid has it in each part; threads: not yet */
+    yk_worker_options worker; /* how its workers start, run and end: worker_options.h */
 } yk_pool_options;
 
 /* Threads of this process. They are started when work needs them, and not before. */

@@ -5,12 +5,14 @@
 #include <uv.h>
 
 #include "internal.h"
+#include "worker_spec.h"
 
 enum { PARTS = YK_ISOLATED + 1 };
 
 struct hybrid {
     yk_executor ex;
     yk_pool_options options;
+    yk__worker_spec *spec; /* what options.worker points to; NULL: nothing */
     unsigned workers;
     pthread_mutex_t lock; /* for making a part: once each */
     _Atomic bool closing;
@@ -122,6 +124,7 @@ static void hybrid_free(yk_executor *ex)
     for (int k = 0; k < PARTS; k++)
         yk_executor_unref(h->parts[k]);
     pthread_mutex_destroy(&h->lock);
+    free(h->spec);
     free(h);
 }
 
@@ -135,11 +138,20 @@ yk_executor *yk_hybrid_new(const yk_pool_options *options)
     unsigned workers;
     if (yk__worker_count(options, &workers))
         return yk__executor_failed(UV_EINVAL, "the number of workers must lie between 0 and 1024");
+    const char *invalid = yk__worker_options_invalid(&options->worker);
+    if (invalid)
+        return yk__executor_failed(UV_EINVAL, invalid);
     struct hybrid *h = calloc(1, sizeof *h);
+    if (!h || yk__worker_spec_copy(&options->worker, malloc, &h->spec)) {
+        free(h);
+        h = NULL;
+    }
     if (!h)
         return yk__executor_failed(UV_ENOMEM, NULL);
     yk__executor_init(&h->ex, &hybrid_ops, options, "hybrid");
     h->options = *options;
+    if (h->spec)
+        h->options.worker = h->spec->options;
     h->workers = workers;
     pthread_mutex_init(&h->lock, NULL);
     return &h->ex;

@@ -88,7 +88,11 @@ void yk__pool_accept(struct process_pool *p, process_job *job)
         return;
     }
     p->accepted++;
-    enqueue(p, job);
+    const yk_error *none = yk__pool_start_error(p);
+    if (none)
+        yk__pool_fail_job(job, none->code, none->message);
+    else
+        enqueue(p, job);
     yk__pool_dispatch(p);
     yk__pool_finish_if_done(p); /* it may have been cancelled on its way here, as the last one */
 }
@@ -131,9 +135,9 @@ static remote *choose_worker(struct process_pool *p)
     remote *r = least_busy(p);
     if (r && r->open == 0)
         return r;
-    if (p->n_remotes < p->max_workers && p->respawn.heap_index == 0) {
+    if (yk__pool_may_start(p)) {
         remote *fresh = yk__pool_start_worker(p);
-        if (fresh)
+        if (fresh && yk__remote_has_room(fresh))
             return fresh;
     }
     return r;

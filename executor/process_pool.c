@@ -241,6 +241,7 @@ static void pool_free(yk_executor *ex)
         pthread_detach(p->thread);
     yk_future_unref(p->gone);
     yk__admission_destroy(&p->admission);
+    yk__pool_life_free(p);
     free(p->remotes);
     free(p);
 }
@@ -310,13 +311,18 @@ yk_executor *yk__process_pool_make(const yk_pool_options *options, bool own_driv
         return yk__executor_failed(UV_EINVAL, "the number of workers must lie between 0 and 1024");
     if (yk__in_worker)
         return yk__executor_failed(UV_ENOTSUP, "a worker process cannot have workers of its own");
+    const char *invalid = yk__worker_options_invalid(&options->worker);
+    if (invalid)
+        return yk__executor_failed(UV_EINVAL, invalid);
     int err = yk_init();
     if (err)
         return yk__executor_failed(err, NULL);
     struct process_pool *p = pool_alloc(options, workers);
     if (p)
         p->own_driver = own_driver;
-    err = p ? yk__pool_attach(p) : UV_ENOMEM;
+    err = p ? yk__pool_life_init(p, &options->worker) : UV_ENOMEM;
+    if (!err)
+        err = yk__pool_attach(p);
     if (!err)
         return &p->ex;
     if (p) {

@@ -6,6 +6,7 @@
  *   process_pool.c     what any thread may call: submit, cancel, shut down, statistics
  *   process_driver.c   the driver: queue, dispatch, the ends of jobs, the end of the pool
  *   process_workers.c  the driver's dealings with the zygote and the remotes' reports
+ *   process_life.c     the driver's policy: when workers are started, and when not
  *   remote.c           one worker process
  *
  * Other threads reach the driver by posts to its reactor. So nothing here is locked, and a job's
@@ -25,6 +26,7 @@
 #include "process_job.h"
 #include "reactor.h"
 #include "remote.h"
+#include "worker_spec.h"
 
 #define YK__MS ((uint64_t)1000000)
 
@@ -60,8 +62,15 @@ struct process_pool {
     uint64_t accepted; /* of those received, how many have come to the driver */
     size_t open;       /* jobs in rings */
     yk__timer rebalance, respawn;
-    uint64_t backoff; /* 0: workers may be started at once */
-    unsigned refusals;
+
+    /* Workers' lives (process_life.c). */
+    yk__worker_spec *spec; /* in the arena; NULL: nothing special. Anybody's, read only */
+    uint64_t start_limit;
+    unsigned budget;       /* deaths in a row before a job was begun until what waits fails */
+    uint64_t backoff;      /* 0: workers may be started at once */
+    unsigned deaths;       /* of these, so far */
+    yk_error *start_error; /* what failed when nobody could be started, until somebody can be */
+
     _Atomic uint64_t done, failed, cancelled, timeouts, crashed, started, alive, running;
 };
 
@@ -103,6 +112,32 @@ void yk__pool_left_ring(struct process_pool *p, const remote *r);
 /* A new worker, or NULL: none can be had now (the timer `respawn` runs, or the queue has failed).
  */
 remote *yk__pool_start_worker(struct process_pool *p);
+
+/* ---- Workers' lives ------------------------------------------------------------------------- */
+
+/* 0 or UV_E...; takes what concerns workers from the options. */
+int yk__pool_life_init(struct process_pool *p, const yk_worker_options *options);
+void yk__pool_life_free(struct process_pool *p);
+
+/* Whether one more worker may be started now, and would have something to do. */
+bool yk__pool_may_start(const struct process_pool *p);
+
+/* A worker was started. */
+void yk__pool_life_begins(struct process_pool *p, remote *r);
+
+/* A job was done by somebody. */
+static inline void yk__pool_life_goes_on(struct process_pool *p)
+{
+    p->backoff = 0;
+    p->deaths = 0;
+}
+
+/* A worker could not be started (error `refused`, `r` is NULL or no process), or has died before it
+ * began a job. It is not among the pool's any more. */
+void yk__pool_start_failed(struct process_pool *p, const remote *r, int refused);
+
+/* While nobody could be started and nobody is to be: why; NULL otherwise. */
+const yk_error *yk__pool_start_error(const struct process_pool *p);
 
 /* Does what shutdown asks. */
 void yk__pool_obey(yk__post *post);

@@ -7,9 +7,6 @@
 #include "process_pool.h"
 #include "zygote.h"
 
-#define MAX_BACKOFF  (1000 * YK__MS)
-#define MAX_REFUSALS 5 /* forks in a row that fail before waiting jobs do */
-
 /* ---- Workers -------------------------------------------------------------------------------- */
 
 static void zygote_speaks(yk__watch *watch);
@@ -31,26 +28,6 @@ static int connect_zygote(struct process_pool *p)
     return err;
 }
 
-static void back_off(struct process_pool *p)
-{
-    p->backoff = p->backoff ? 2 * p->backoff : 10 * YK__MS;
-    if (p->backoff > MAX_BACKOFF)
-        p->backoff = MAX_BACKOFF;
-    yk__reactor_timer_set(p->reactor, &p->respawn, yk_now() + p->backoff);
-}
-
-/* A worker could not be started. While there are others, the jobs can wait for them. */
-static void spawn_refused(struct process_pool *p, int err)
-{
-    if (p->n_remotes == 0 && ++p->refusals >= MAX_REFUSALS) {
-        p->refusals = 0;
-        yk__pool_fail_queue(p, YK_ENOWORKER, NULL);
-        return;
-    }
-    yk__log("no worker process could be started: %s", yk_strerror(err));
-    back_off(p);
-}
-
 static const remote_ops worker_ops;
 
 remote *yk__pool_start_worker(struct process_pool *p)
@@ -61,12 +38,13 @@ remote *yk__pool_start_worker(struct process_pool *p)
     int err = connect_zygote(p);
     remote *r = err ? NULL
                     : yk__remote_new(p, &worker_ops, p->reactor, p->zygote.fd, i, ++p->last_serial,
-                                     p->ex.name, &err);
+                                     p->ex.name, p->spec, &err);
     if (!r) {
-        spawn_refused(p, err);
+        yk__pool_start_failed(p, NULL, err);
         return NULL;
     }
     r->grace = p->grace;
+    yk__pool_life_begins(p, r);
     yk__remote_announce(r, atomic_load_explicit(&p->reactor->parked, memory_order_relaxed));
     p->remotes[i] = r;
     p->n_remotes++;
@@ -143,8 +121,7 @@ static void worker_result(remote *r, process_job *job, const yk__result_slot *sl
 {
     struct process_pool *p = r->pool;
     yk__pool_left_ring(p, r);
-    p->backoff = 0;
-    p->refusals = 0;
+    yk__pool_life_goes_on(p);
     if (yk__future_claim(&job->work.future)) {
         char message[YK__MESSAGE_MAX];
         size_t len = slot->len < sizeof message ? slot->len : sizeof message - 1;
@@ -188,17 +165,17 @@ static void worker_returned(remote *r, process_job *job)
 static void worker_ended(remote *r, bool unasked, int refused)
 {
     struct process_pool *p = r->pool;
-    bool useless = unasked && r->ended_jobs == 0;
+    bool useless = refused || ((unasked || r->late || r->start_failed) && r->ended_jobs == 0);
     p->remotes[r->index] = NULL;
     p->n_remotes--;
     yk__pool_count(&p->alive, -1);
-    if (unasked)
+    if (unasked || r->late)
         yk__pool_count(&p->crashed, 1);
-    yk__remote_free(r);
     if (refused)
         yk__pool_count(&p->started, -1);
-    if (refused || useless)
-        spawn_refused(p, refused ? refused : YK_ECRASHED);
+    if (useless)
+        yk__pool_start_failed(p, r, refused);
+    yk__remote_free(r);
     yk__pool_moved(p);
 }
 

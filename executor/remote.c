@@ -50,7 +50,8 @@ static int request_process(remote *r, int zygote, int channel_fd, const char *po
 }
 
 remote *yk__remote_new(struct process_pool *pool, const remote_ops *ops, yk__reactor *reactor,
-                       int zygote, unsigned index, uint32_t serial, const char *pool_name, int *err)
+                       int zygote, unsigned index, uint32_t serial, const char *pool_name,
+                       const struct yk__worker_spec *spec, int *err)
 {
     remote *r = calloc(1, sizeof *r);
     if (!r) {
@@ -66,11 +67,13 @@ remote *yk__remote_new(struct process_pool *pool, const remote_ops *ops, yk__rea
     r->lifeline = -1;
     r->death = (yk__watch){ -1, death_seen };
     r->timer.fired = timer_fired;
+    r->start_by = YK_FOREVER;
     int fd;
     *err = yk__reactor_timer_reserve(reactor, &r->timer);
     if (!*err)
         *err = yk__channel_new(&r->ch, &fd);
     if (!*err) {
+        r->ch->down.spec = spec;
         *err = request_process(r, zygote, fd, pool_name);
         close(fd);
     }
@@ -94,12 +97,46 @@ void yk__remote_free(remote *r)
         close(r->lifeline);
     yk_arena_free(r->room);
     yk__channel_unmap(r->ch);
+    free(r->start_message);
     free(r);
 }
 
 static remote *of_timer(yk__timer *timer)
 {
     return (remote *)((char *)timer - offsetof(remote, timer));
+}
+
+/* ---- Its start ------------------------------------------------------------------------------ */
+
+void yk__remote_expect_start(remote *r, uint64_t limit, bool held)
+{
+    uint64_t now = yk_now();
+    r->start_by = limit > YK_FOREVER - now ? YK_FOREVER : now + limit;
+    r->held = held;
+    arm(r);
+}
+
+/* Whether it says that it has started, or that it could not. */
+static bool look_at_start(remote *r)
+{
+    uint32_t ready = atomic_load(&r->ch->up.ready);
+    if (r->ready || r->start_failed || ready == YK__WORKER_STARTS)
+        return false;
+    r->ready = ready == YK__WORKER_READY;
+    r->start_failed = !r->ready;
+    if (r->ready)
+        r->held = false;
+    else
+        r->start_message = strndup(r->ch->up.start_message, sizeof r->ch->up.start_message - 1);
+    arm(r);
+    return true;
+}
+
+static void start_is_late(remote *r)
+{
+    r->late = true;
+    yk__remote_withdraw_some(r, YK__RING);
+    yk__remote_kill(r);
 }
 
 /* ---- The ring down -------------------------------------------------------------------------- */
@@ -148,7 +185,7 @@ static process_job **at(remote *r, uint32_t position)
 bool yk__remote_has_room(const remote *r)
 {
     return r->submitted - r->settled < YK__RING && r->ladder < TERMINATED && !r->stopping &&
-           !r->dead;
+           !r->dead && !r->held;
 }
 
 /* The job that is now first in the ring is the one that the worker is running, or about to. */
@@ -352,7 +389,8 @@ bool yk__remote_turn(remote *r)
     ring_if_due(r);
     /* Requests are read before results: a room that a result took is not granted twice. */
     uint32_t wanted = atomic_load(&r->ch->up.wanted);
-    bool busy = drain(r);
+    bool busy = !r->ready && look_at_start(r);
+    busy |= drain(r);
     return answer_request(r, wanted) || busy;
 }
 
@@ -362,7 +400,8 @@ bool yk__remote_announce(remote *r, uint32_t parked)
     atomic_store(&r->ch->down.parked, parked);
     return !r->broken && !r->dead &&
            (atomic_load(&r->ch->up.finished) != r->drained ||
-            atomic_load(&r->ch->up.wanted) != r->answered);
+            atomic_load(&r->ch->up.wanted) != r->answered ||
+            (!r->ready && !r->start_failed && atomic_load(&r->ch->up.ready) != YK__WORKER_STARTS));
 }
 
 /* ---- Making it stop ------------------------------------------------------------------------- */
@@ -490,6 +529,8 @@ static void arm(remote *r)
         next = front_limit(r);
     else if (r->ladder < KILLED)
         next = r->front_since + r->grace;
+    if (!r->ready && !r->dead && r->ladder < KILLED && r->start_by < next)
+        next = r->start_by;
     if (next == YK_FOREVER && r->timer.heap_index == 0)
         return;
     yk__reactor_timer_set(r->reactor, &r->timer, next); /* room for it is reserved */
@@ -522,7 +563,9 @@ static void timer_fired(yk__timer *timer)
         return;
     }
     yk__remote_turn(r); /* it may have ended in time, unnoticed */
-    if (r->ladder == AT_PEACE && !r->stopping)
+    if (!r->ready && r->ladder < KILLED && r->start_by <= yk_now())
+        start_is_late(r);
+    else if (r->ladder == AT_PEACE && !r->stopping)
         check_limit(r);
     else
         climb(r);
@@ -602,6 +645,7 @@ static void dies(remote *r)
 {
     if (r->dead)
         return;
+    look_at_start(r);
     drain(r);
     r->dead = true;
     if (r->death.fd >= 0)

@@ -44,6 +44,11 @@ struct remote {
     unsigned index;
     uint32_t serial;
 
+    /* Its start. Not ready: it may still be in its initializer. Held: it is given no jobs yet. */
+    bool ready, held, start_failed, late;
+    uint64_t start_by;   /* killed if it is not ready then: `late` */
+    char *start_message; /* start_failed: why; NULL: no memory */
+
     yk__channel *ch;
     uint32_t submitted, settled; /* positions: published; the oldest one that is open */
     uint32_t drained;            /* results taken */
@@ -81,8 +86,11 @@ struct remote {
  * descriptors, *err says which. */
 remote *yk__remote_new(struct process_pool *pool, const remote_ops *ops, yk__reactor *reactor,
                        int zygote, unsigned index, uint32_t serial, const char *pool_name,
-                       int *err);
+                       const struct yk__worker_spec *spec, int *err);
 void yk__remote_free(remote *r);
+
+/* Kills it if it is not ready after `limit` nanoseconds. `held`: no jobs for it before. */
+void yk__remote_expect_start(remote *r, uint64_t limit, bool held);
 
 /* Whether one more job fits in its ring. */
 bool yk__remote_has_room(const remote *r);

@@ -12,6 +12,7 @@
 
 #include "channel.h"
 #include "park.h"
+#include "worker_spec.h"
 
 /* The worker's own state; it has one thread. */
 static struct {
@@ -26,6 +27,8 @@ static struct {
     uint32_t grant_used; /* the number of the last grant whose room went into a result */
     uint32_t position;   /* of the job that runs */
     bool in_room;
+    const yk__worker_spec *spec;
+    void *arg; /* of the initializer and the finalizer */
 } w;
 
 /* ---- Signals to and from the parent --------------------------------------------------------- */
@@ -145,14 +148,21 @@ static void take_next(void)
         run(slot);
 }
 
+static _Noreturn void leave(void)
+{
+    if (w.spec && w.spec->options.finalizer)
+        w.spec->options.finalizer(w.arg);
+    fflush(NULL);
+    _exit(0);
+}
+
 static _Noreturn void work(void)
 {
     for (;;) {
         if (atomic_load_explicit(&w.ch->down.submitted, memory_order_acquire) != w.taken) {
             take_next();
         } else if (atomic_load(&w.ch->down.stop)) {
-            fflush(NULL);
-            _exit(0);
+            leave();
         } else {
             sleep_unless(has_job_or_must_stop);
         }
@@ -193,6 +203,46 @@ static void keep_only(int a, int b)
     yk__close_range(high + 1, ~0u);
 }
 
+static int own_copy_of_arg(void)
+{
+    const yk_worker_options *o = &w.spec->options;
+    if (o->arg_len == 0)
+        return 0;
+    w.arg = malloc(o->arg_len);
+    if (!w.arg)
+        return yk_worker_fail(UV_ENOMEM, "not enough memory for the argument");
+    memcpy(w.arg, o->arg, o->arg_len);
+    return 0;
+}
+
+static int prepare(void)
+{
+    int err = yk__worker_confine(w.spec);
+    if (!err)
+        err = yk__worker_schedule(w.spec);
+    if (!err && w.spec)
+        err = own_copy_of_arg();
+    return err ? err : yk__worker_initialize(w.spec, w.arg);
+}
+
+/* Does what the pool's options say; whatever comes of it is published. */
+static void begin(void)
+{
+    w.spec = w.ch->down.spec;
+    int err = prepare();
+    if (err) {
+        w.ch->up.start_code = err;
+        snprintf(w.ch->up.start_message, sizeof w.ch->up.start_message, "%s",
+                 yk__worker_complaint());
+    }
+    atomic_store(&w.ch->up.ready, err ? YK__WORKER_FAILED : YK__WORKER_READY);
+    wake_parent();
+    if (err) {
+        fflush(NULL);
+        _exit(YK__EXIT_NOT_STARTED);
+    }
+}
+
 _Noreturn void yk__worker_main(const struct yk__worker_start *start)
 {
     setpgid(0, 0);
@@ -206,5 +256,6 @@ _Noreturn void yk__worker_main(const struct yk__worker_start *start)
     yk__crash_watch(&w.ch->crash, __builtin_frame_address(0));
     hold_lifeline(start->lifeline_fd);
     keep_only(start->wake_fd, start->lifeline_fd);
+    begin();
     work();
 }

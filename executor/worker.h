@@ -2,6 +2,9 @@
 #ifndef YOKE_EXECUTOR_WORKER_H
 #define YOKE_EXECUTOR_WORKER_H
 
+/* What a worker that could not start exits with. */
+enum { YK__EXIT_NOT_STARTED = 126 };
+
 struct yk__worker_start {
     int channel_fd, wake_fd, lifeline_fd;
     unsigned index;

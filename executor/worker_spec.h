@@ -1,0 +1,40 @@
+/* executor/worker_spec.h - worker options as a pool keeps and a worker applies them. Not installed.
+ *
+ * A spec is a deep copy of the options in one block, so that it may be freed with one call, and may
+ * lie in the arena, where worker processes read it by the same pointer. It is written before any
+ * worker sees it and never after.
+ */
+#ifndef YOKE_EXECUTOR_WORKER_SPEC_H
+#define YOKE_EXECUTOR_WORKER_SPEC_H
+
+#include <stddef.h>
+
+#include "worker_options.h"
+
+typedef struct yk__worker_spec {
+    yk_worker_options options; /* what it points to is behind it, but for the functions */
+    size_t size;               /* of the block */
+} yk__worker_spec;
+
+/* NULL, or what is wrong with them: a constant string. */
+const char *yk__worker_options_invalid(const yk_worker_options *options);
+
+/* *spec is NULL when all members are zero. The block is alloc'ed, the caller's to free. UV_ENOMEM.
+ */
+int yk__worker_spec_copy(const yk_worker_options *options, void *(*alloc)(size_t),
+                         yk__worker_spec **spec);
+
+/* ---- In the worker: for the thread that will run its jobs ----------------------------------- */
+
+/* Nice value, scheduling class and CPUs of the calling thread; then what belongs to its process.
+ * Return 0 or UV_E...; then yk__worker_complaint() says what it was about. `spec` may be NULL. */
+int yk__worker_schedule(const yk__worker_spec *spec);
+int yk__worker_confine(const yk__worker_spec *spec);
+
+/* Calls the initializer on `arg`, its own copy. */
+int yk__worker_initialize(const yk__worker_spec *spec, void *arg);
+
+/* The message of the last of these three that failed on this thread. Never NULL. */
+const char *yk__worker_complaint(void);
+
+#endif
