@@ -88,6 +88,21 @@ bool yk_future_cancel_requested(const yk_future *f)
 
 /* ---- Ending --------------------------------------------------------------------------------- */
 
+static void run_callback(yk_future *f, yk_future_fn fn, void *arg)
+{
+    int err = fn(f, arg);
+    if (err < 0)
+        yk__log("a future's callback failed: %s", yk_strerror(err));
+}
+
+static void notify_one(yk_future *f, const yk__place *p)
+{
+    if (p->notify)
+        p->notify(f, p->arg);
+    else
+        run_callback(f, p->callback, p->arg);
+}
+
 static void notify_all(yk_future *f)
 {
     yk__place *newest = atomic_exchange_explicit(&f->places, CLOSED, memory_order_acq_rel);
@@ -100,19 +115,24 @@ static void notify_all(yk_future *f)
     }
     for (yk__place *p = oldest; p; p = p->later)
         if (atomic_exchange_explicit(&p->state, FIRED, memory_order_acq_rel) == ARMED)
-            p->notify(f, p->arg);
+            notify_one(f, p);
 }
 
-void yk__future_publish(yk_future *f, yk_state end, yk_error *error)
+void yk__future_publish_held(yk_future *f, yk_state end, yk_error *error)
 {
-    /* Whoever waits may drop the last other reference as soon as the state is out. */
-    yk_future_ref(f);
     f->error = error;
     uint32_t asked = atomic_load_explicit(&f->state, memory_order_relaxed) & YK__ASKED;
     /* Nobody else writes the word between claim and here but to set YK__ASKED, which then no longer
      * matters. */
     atomic_store_explicit(&f->state, (uint32_t)end | asked, memory_order_release);
     notify_all(f);
+}
+
+void yk__future_publish(yk_future *f, yk_state end, yk_error *error)
+{
+    /* Whoever waits may drop the last other reference as soon as the state is out. */
+    yk_future_ref(f);
+    yk__future_publish_held(f, end, error);
     yk_future_unref(f);
 }
 
@@ -339,17 +359,29 @@ yk_future *yk__future_failed(int code, const char *message)
 
 /* ---- Waiting -------------------------------------------------------------------------------- */
 
+/* Who waits, and how it hears of the end. */
+struct waiter {
+    void (*notify)(yk_future *, void *); /* NULL: `callback` */
+    yk_future_fn callback;
+    void *arg;
+};
+
+static void put_in_place(yk__place *p, const struct waiter *w)
+{
+    p->notify = w->notify;
+    p->callback = w->callback;
+    p->arg = w->arg;
+}
+
 /* Takes over a place that somebody left, or the first one of a future. */
-static int take_free_place(yk__place *list, void (*notify)(yk_future *, void *), void *arg,
-                           yk__place **place)
+static int take_free_place(yk__place *list, const struct waiter *w, yk__place **place)
 {
     for (yk__place *p = list; p; p = p->next) {
         uint32_t state = FREE;
         if (!atomic_compare_exchange_strong_explicit(&p->state, &state, ARMING,
                                                      memory_order_acquire, memory_order_relaxed))
             continue;
-        p->notify = notify;
-        p->arg = arg;
+        put_in_place(p, w);
         state = ARMING;
         *place = p;
         /* Fails only if the future ended meanwhile and passed this place by. */
@@ -361,15 +393,13 @@ static int take_free_place(yk__place *list, void (*notify)(yk_future *, void *),
     return UV_EAGAIN;
 }
 
-static int push_place(yk_future *f, void (*notify)(yk_future *, void *), void *arg,
-                      yk__place **place)
+static int push_place(yk_future *f, const struct waiter *w, yk__place **place)
 {
     yk__place *p = malloc(sizeof *p);
     if (!p)
         return UV_ENOMEM;
     atomic_init(&p->state, ARMED);
-    p->notify = notify;
-    p->arg = arg;
+    put_in_place(p, w);
     p->next = atomic_load_explicit(&f->places, memory_order_acquire);
     do {
         if (p->next == CLOSED) {
@@ -382,19 +412,24 @@ static int push_place(yk_future *f, void (*notify)(yk_future *, void *), void *a
     return 0;
 }
 
-int yk__future_wait_for(yk_future *f, void (*notify)(yk_future *, void *), void *arg, bool in_order,
-                        yk__place **place)
+static int wait_for(yk_future *f, const struct waiter *w, bool in_order, yk__place **place)
 {
     yk__place *list = atomic_load_explicit(&f->places, memory_order_acquire);
     if (list == CLOSED)
         return YK_EDONE;
     /* With only the first place in the list, taking it keeps the order; else only a push does. */
     if (!in_order || list == &f->first) {
-        int err = take_free_place(list, notify, arg, place);
+        int err = take_free_place(list, w, place);
         if (err != UV_EAGAIN)
             return err;
     }
-    return push_place(f, notify, arg, place);
+    return push_place(f, w, place);
+}
+
+int yk__future_wait_for(yk_future *f, void (*notify)(yk_future *, void *), void *arg, bool in_order,
+                        yk__place **place)
+{
+    return wait_for(f, &(struct waiter){ .notify = notify, .arg = arg }, in_order, place);
 }
 
 bool yk__future_withdraw(yk__place *place)
@@ -406,39 +441,12 @@ bool yk__future_withdraw(yk__place *place)
 
 /* ---- Callbacks ------------------------------------------------------------------------------ */
 
-struct callback {
-    yk_future_fn fn;
-    void *arg;
-};
-
-static void run_callback(yk_future *f, yk_future_fn fn, void *arg)
-{
-    int err = fn(f, arg);
-    if (err < 0)
-        yk__log("a future's callback failed: %s", yk_strerror(err));
-}
-
-static void notify_callback(yk_future *f, void *arg)
-{
-    struct callback c = *(struct callback *)arg;
-    free(arg);
-    run_callback(f, c.fn, c.arg);
-}
-
 int yk_future_on_end(yk_future *f, yk_future_fn fn, void *arg)
 {
-    struct callback *c = malloc(sizeof *c);
-    if (!c)
-        return UV_ENOMEM;
-    *c = (struct callback){ fn, arg };
     yk__place *place;
-    int err = yk__future_wait_for(f, notify_callback, c, true, &place);
-    if (err) {
-        free(c);
-        if (err == YK_EDONE) {
-            run_callback(f, fn, arg);
-            err = 0;
-        }
-    }
-    return err;
+    int err = wait_for(f, &(struct waiter){ .callback = fn, .arg = arg }, true, &place);
+    if (err != YK_EDONE)
+        return err;
+    run_callback(f, fn, arg);
+    return 0;
 }

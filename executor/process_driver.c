@@ -27,8 +27,8 @@ void yk__pool_end_done(process_job *job, const yk__result_slot *slot, void *room
     else
         err = yk__future_copy_result(f, slot->inline_result, slot->len);
     yk__pool_count(err ? &job->pool->failed : &job->pool->done, 1);
-    yk__future_publish(f, err ? YK_FAILED : YK_DONE,
-                       err ? yk__error_new(err, "%s", yk_strerror(err)) : NULL);
+    yk__future_publish_held(f, err ? YK_FAILED : YK_DONE,
+                            err ? yk__error_new(err, "%s", yk_strerror(err)) : NULL);
 }
 
 void yk__pool_end_failed(process_job *job, int code, const char *message, yk__death *death)
@@ -42,7 +42,7 @@ void yk__pool_end_failed(process_job *job, int code, const char *message, yk__de
     yk__pool_count(cancelled ? &p->cancelled : &p->failed, 1);
     if (code == YK_EJOBTIMEOUT)
         yk__pool_count(&p->timeouts, 1);
-    yk__future_publish(&job->work.future, cancelled ? YK_CANCELLED : YK_FAILED, error);
+    yk__future_publish_held(&job->work.future, cancelled ? YK_CANCELLED : YK_FAILED, error);
 }
 
 /* Ends a job that is not in a ring (any more), and drops the driver's reference. */
@@ -285,6 +285,7 @@ static void finish(struct process_pool *p)
         p->zygote.fd = -1;
     }
     yk__reactor_remove_source(p->reactor, &p->source);
+    yk__pool_drop_spare(p);
     close_gate(p);
     yk_future_set_result(p->gone, NULL, 0);
     if (!p->own_thread)
@@ -297,7 +298,7 @@ void yk__pool_finish_if_done(struct process_pool *p)
         return;
     /* `closing` is set by a call, jobs come by posts: those submitted before are still on their
      * way. Whoever set `closing` counted its own jobs in `received` before. */
-    if (atomic_load(&p->received) != p->accepted)
+    if (atomic_load(&p->received) + atomic_load(&p->received_here) != p->accepted)
         return;
     skip_ended(p);
     if (p->queue || p->open > 0)

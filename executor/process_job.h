@@ -23,6 +23,7 @@ typedef struct process_job {
     struct process_job *next; /* in the pool's queue */
     struct remote *on;        /* whose ring it is in, at `position` */
     uint32_t position;
+    bool may_be_kept; /* its memory, for another job: it has the usual size */
 
     alignas(max_align_t) unsigned char arg[];
 } process_job;

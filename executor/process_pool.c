@@ -55,11 +55,64 @@ static void job_dropped(yk_future *f)
         yk__pool_unqueued(job);
 }
 
+/* Memory for a job comes from where the last one ended, if that was on the driver's thread: no
+ * lock, no locked counter, and it is still in the cache. AddressSanitizer is to see jobs that are
+ * used when they are gone. */
+#ifdef __SANITIZE_ADDRESS__
+#define KEEPS_MEMORY false
+#else
+#define KEEPS_MEMORY true
+#endif
+#define MOST_SPARE 1024u
+#define SPARE_ARG 64u /* bytes of an argument that fit into kept memory */
+
+static bool keep_for_next(struct process_pool *p, process_job *job)
+{
+    if (!job->may_be_kept || !on_driver(p) || p->finished || p->n_spare >= MOST_SPARE)
+        return false;
+    job->next = p->spare;
+    p->spare = job;
+    p->n_spare++;
+    return true;
+}
+
+void yk__pool_drop_spare(struct process_pool *p)
+{
+    while (p->spare) {
+        process_job *job = p->spare;
+        p->spare = job->next;
+        free(job);
+        yk__executor_release(&p->ex);
+    }
+    p->n_spare = 0;
+}
+
+/* Memory for a job with `inside` bytes of argument in it, and a reference to the executor. */
+static process_job *job_memory(struct process_pool *p, size_t inside)
+{
+    process_job *job;
+    if (inside <= SPARE_ARG && on_driver(p) && p->spare) {
+        job = p->spare;
+        p->spare = job->next;
+        p->n_spare--;
+        return job;
+    }
+    job = malloc(sizeof *job + (inside < SPARE_ARG ? SPARE_ARG : inside));
+    if (job) {
+        job->may_be_kept = KEEPS_MEMORY && inside <= SPARE_ARG;
+        yk__executor_hold(&p->ex);
+    }
+    return job;
+}
+
 static void job_free(yk_future *f)
 {
     process_job *job = (process_job *)f;
     struct process_pool *p = job->pool;
-    yk_arena_free(job->block);
+    if (job->block)
+        yk_arena_free(job->block);
+    if (keep_for_next(p, job))
+        return;
     free(job);
     yk__executor_release(&p->ex);
 }
@@ -70,14 +123,15 @@ static process_job *job_new(struct process_pool *p, yk_job_fn fn, const void *ar
                             const yk_job_options *options)
 {
     bool fits = len <= YK__SLOT_INLINE;
-    process_job *job = malloc(sizeof *job + (fits ? len : 0));
     void *block = fits ? NULL : yk_arena_alloc(len);
-    if (!job || (!fits && !block)) {
-        free(job);
+    process_job *job = fits || block ? job_memory(p, fits ? len : 0) : NULL;
+    if (!job) {
         yk_arena_free(block);
         return NULL;
     }
     yk__work_init(&job->work, &job_ops, fn, options, p->timeout_ms);
+    /* The caller's and the driver's. */
+    atomic_store_explicit(&job->work.future.refs, 2, memory_order_relaxed);
     job->pool = p;
     job->block = block;
     job->admitted = yk__admission_bounded(&p->admission);
@@ -86,7 +140,6 @@ static process_job *job_new(struct process_pool *p, yk_job_fn fn, const void *ar
     job->work.arg_len = len;
     if (len > 0)
         memcpy(job->work.arg, arg, len);
-    yk__executor_hold(&p->ex);
     return job;
 }
 
@@ -105,17 +158,15 @@ static void submit_posted(yk__post *post)
 /* From another thread, which is inside the gate. */
 static yk_future *submit_from_outside(struct process_pool *p, process_job *job)
 {
-    yk_future *f = yk_future_ref(&job->work.future);
     job->post.run = submit_posted;
     yk__reactor_post(p->reactor, &job->post);
-    return f;
+    return &job->work.future;
 }
 
 static yk_future *submit_on_driver(struct process_pool *p, process_job *job)
 {
-    yk_future *f = yk_future_ref(&job->work.future);
     yk__pool_accept(p, job);
-    return f;
+    return &job->work.future;
 }
 
 static yk_future *pool_submit(yk_executor *ex, yk_job_fn fn, const void *arg, size_t len,
@@ -136,6 +187,8 @@ static yk_future *pool_submit(yk_executor *ex, yk_job_fn fn, const void *arg, si
         f = yk__future_failed(YK_ECLOSED, NULL);
     else if (!(job = job_new(p, fn, arg, len, options)))
         f = yk__future_failed(UV_ENOMEM, NULL);
+    else if (here)
+        yk__pool_count(&p->received_here, 1);
     else
         atomic_fetch_add_explicit(&p->received, 1, memory_order_relaxed);
     if (job)
@@ -258,7 +311,7 @@ static void pool_stats(yk_executor *ex, yk_executor_stats *s)
     s->crashed = atomic_load_explicit(&p->crashed, memory_order_relaxed);
     s->started = atomic_load_explicit(&p->started, memory_order_relaxed);
     s->workers = atomic_load_explicit(&p->alive, memory_order_relaxed);
-    s->received = atomic_load(&p->received);
+    s->received = atomic_load(&p->received) + atomic_load(&p->received_here);
     uint64_t accounted = s->done + s->failed + s->cancelled + s->running;
     s->pending = s->received > accounted ? s->received - accounted : 0;
 }

@@ -41,7 +41,7 @@ struct process_pool {
 
     /* Any thread. */
     yk__admission admission;
-    _Atomic uint64_t received, dropped; /* dropped: cancelled while pending */
+    _Atomic uint64_t received, dropped; /* from other threads; dropped: cancelled while pending */
     _Atomic bool closing;
     _Atomic uint32_t gate;   /* how many are inside; GATE_CLOSED */
     _Atomic uint32_t orders; /* what shutdown asks of the driver */
@@ -71,7 +71,11 @@ struct process_pool {
     unsigned deaths;       /* of these, so far */
     yk_error *start_error; /* what failed when nobody could be started, until somebody can be */
 
+    _Atomic uint64_t received_here; /* on the driver's thread */
     _Atomic uint64_t done, failed, cancelled, timeouts, crashed, started, alive, running;
+    process_job *spare; /* memory of jobs that ended on the driver's thread, for the next ones; each
+                           keeps its reference to the executor */
+    unsigned n_spare;
 };
 
 /* ---- The driver's, for the driver's thread -------------------------------------------------- */
@@ -105,6 +109,9 @@ void yk__pool_end_failed(process_job *job, int code, const char *message, yk__de
 void yk__pool_fail_job(process_job *job, int code,
                        const char *message); /* and drops the reference */
 void yk__pool_fail_queue(struct process_pool *p, int code, const char *message);
+
+/* Gives back the memory that is kept for jobs. */
+void yk__pool_drop_spare(struct process_pool *p);
 
 /* A job has left the ring of r. */
 void yk__pool_left_ring(struct process_pool *p, const remote *r);

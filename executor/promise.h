@@ -52,7 +52,8 @@ typedef struct yk__place {
     struct yk__place *next;  /* the older one; fixed once the place is in the list */
     struct yk__place *later; /* the settling thread's: the newer one */
     _Atomic uint32_t state;
-    void (*notify)(yk_future *f, void *arg); /* on the settling thread, once */
+    void (*notify)(yk_future *f, void *arg); /* on the settling thread, once; NULL: `callback` */
+    yk_future_fn callback;
     void *arg;
 } yk__place;
 
@@ -70,7 +71,8 @@ struct yk_future {
     alignas(max_align_t) unsigned char inline_result[YK__INLINE_RESULT];
 };
 
-/* Makes an embedded future: pending, one reference, no result. */
+/* Makes an embedded future: pending, one reference, no result. Before it is seen by others, more
+ * references are had for a plain store to `refs`. */
 void yk__future_init(yk_future *f, const yk__future_ops *ops);
 
 /* Moves from one state to the next while nobody has ended it. False: it has ended, is being ended,
@@ -91,6 +93,9 @@ void yk__future_give_result(yk_future *f, void *result, size_t len, void (*free_
 /* After a claim: ends it as `end` and runs everything that waits. `error` (made by yk__error_new)
  * passes to the future; NULL for YK_DONE. */
 void yk__future_publish(yk_future *f, yk_state end, yk_error *error);
+
+/* The same, for a caller whose own reference outlives the call. */
+void yk__future_publish_held(yk_future *f, yk_state end, yk_error *error);
 
 /* Claim and publish in one: false if it had ended. The state follows from the code. The message is
  * copied; NULL stands for yk_strerror(code). */

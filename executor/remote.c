@@ -68,6 +68,7 @@ remote *yk__remote_new(struct process_pool *pool, const remote_ops *ops, yk__rea
     r->death = (yk__watch){ -1, death_seen };
     r->timer.fired = timer_fired;
     r->start_by = YK_FOREVER;
+    r->front = UINT32_MAX;
     int fd;
     *err = yk__reactor_timer_reserve(reactor, &r->timer);
     if (!*err)
@@ -152,6 +153,8 @@ static uint64_t tick(void)
 static void ring_bell(remote *r)
 {
     r->bell_due = false;
+    /* Once more, with sequential consistency: then the worker either sees it or is seen asleep. */
+    atomic_store(&r->ch->down.submitted, r->submitted);
     uint32_t asleep = atomic_load(&r->ch->up.asleep);
     if (!(asleep & 1) || asleep == r->woken)
         return;
@@ -173,7 +176,7 @@ static void ring_if_due(remote *r)
  * that submits on and on and does neither rings once a tick. */
 static bool bell_is_overdue(const remote *r)
 {
-    uint32_t asleep = atomic_load(&r->ch->up.asleep);
+    uint32_t asleep = atomic_load_explicit(&r->ch->up.asleep, memory_order_relaxed);
     return (asleep & 1) && asleep != r->woken && tick() != r->rung_at;
 }
 
@@ -188,15 +191,23 @@ bool yk__remote_has_room(const remote *r)
            !r->dead && !r->held;
 }
 
-/* The job that is now first in the ring is the one that the worker is running, or about to. */
-static void front_changed(remote *r)
+static void skip_withdrawn(remote *r)
 {
     while (r->settled != r->submitted && !*at(r, r->settled))
         r->settled++;
+}
+
+/* The job that is now first in the ring is the one that the worker is running, or about to. */
+static void front_changed(remote *r)
+{
+    skip_withdrawn(r);
     if (r->settled == r->submitted) {
         arm(r);
         return;
     }
+    if (r->front == r->settled)
+        return;
+    r->front = r->settled;
     process_job *job = *at(r, r->settled);
     yk__future_advance(&job->work.future, YK_PENDING, YK_RUNNING);
     if (job->admitted)
@@ -227,7 +238,8 @@ void yk__remote_push(remote *r, process_job *job)
     r->submitted++;
     if (front)
         front_changed(r);
-    atomic_store(&r->ch->down.submitted, r->submitted);
+    /* Release: the slot. Against `asleep` it is ordered by ring_bell(). */
+    atomic_store_explicit(&r->ch->down.submitted, r->submitted, memory_order_release);
     r->bell_due = true;
     if (front || bell_is_overdue(r))
         ring_bell(r);
@@ -319,13 +331,27 @@ static void calm_down(remote *r)
         r->ladder = AT_PEACE;
 }
 
+/* A private copy: first the words before the bytes, once, then as many bytes as they say, if that
+ * makes sense. The worker may change all of it at any moment. */
+static bool copy_result(remote *r, yk__result_slot *slot)
+{
+    const yk__result_slot *shared = &r->ch->results[r->drained % YK__RING];
+    memcpy(slot, shared, offsetof(yk__result_slot, inline_result));
+    __asm__ volatile("" ::: "memory"); /* what was read is not read again */
+    if (!valid_result(r, slot))
+        return false;
+    if (!slot->in_room && slot->len > 0)
+        memcpy(slot->inline_result, shared->inline_result, slot->len);
+    return true;
+}
+
 static bool drain_one(remote *r)
 {
     yk__result_slot slot;
-    memcpy(&slot, &r->ch->results[r->drained % YK__RING], sizeof slot);
+    bool valid = copy_result(r, &slot);
+    process_job *job = valid ? job_of_result(r, slot.position) : NULL;
     r->drained++;
-    process_job *job = job_of_result(r, slot.position);
-    if (!job || !valid_result(r, &slot)) {
+    if (!job) {
         protocol_error(r);
         return false;
     }
@@ -340,9 +366,11 @@ static bool drain_one(remote *r)
     job->on = NULL;
     r->open--;
     r->settled++;
+    skip_withdrawn(r); /* what is called next may ask which job is at the front */
     r->ended_jobs++;
     calm_down(r);
-    front_changed(r);
+    if (job->admitted)
+        yk__pool_unqueued(job);
     r->ops->result(r, job, &slot, room);
     if (room)
         grant_ahead(r, room_size);
@@ -361,6 +389,8 @@ static bool drain(remote *r)
     /* Results are handed out one by one, and what is called may drain some itself. */
     while ((int32_t)(finished - r->drained) > 0 && !r->dead && drain_one(r))
         ;
+    if (!r->dead)
+        front_changed(r);
     return true;
 }
 

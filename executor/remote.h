@@ -52,6 +52,7 @@ struct remote {
     yk__channel *ch;
     uint32_t submitted, settled; /* positions: published; the oldest one that is open */
     uint32_t drained;            /* results taken */
+    uint32_t front;              /* the last position that was announced as running */
     unsigned open;               /* jobs with the worker */
     uint32_t woken;              /* its sleep that was last ended from here */
     uint64_t rung_at;            /* at which tick */
