@@ -19,6 +19,8 @@
 #include "executor/init.h"
 #include "executor/job.h"
 #include "executor/map.h"
+#include "executor/stats.h"
+#include "executor/trace.h"
 #include "executor/wait.h"
 #include "loop/loop.h"
 #include "loop/task.h"

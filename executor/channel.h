@@ -52,7 +52,7 @@ static inline uint32_t yk__slot_state(uint32_t position, uint32_t state)
 
 typedef struct yk__job_slot {
     _Atomic uint32_t state;
-    uint32_t unused;
+    uint32_t measured; /* 1: the worker is to say when it began and how long it ran */
     yk_job_fn fn;
     void *arg; /* in the arena; NULL: inline */
     uint64_t arg_len;
@@ -63,11 +63,24 @@ typedef struct yk__result_slot {
     uint32_t position;
     int32_t code;     /* 0: done */
     uint32_t in_room; /* the result lies in the room that the parent granted */
-    uint32_t unused;
+    uint32_t ran;     /* of a measured job, packed; see yk__ran_packed */
     uint64_t len;
-    uint64_t unused2;
+    uint64_t began;                                           /* of a measured job, by yk_now() */
     alignas(16) unsigned char inline_result[YK__SLOT_INLINE]; /* or the error's message */
 } yk__result_slot;
+
+/* Nanoseconds in 32 bits: exact up to 2 s, then in steps of a millisecond, up to three weeks. */
+static inline uint32_t yk__ran_packed(uint64_t ns)
+{
+    uint64_t coarse = ns >> 20;
+    return ns >> 31 == 0 ? (uint32_t)ns
+                         : (uint32_t)(coarse < INT32_MAX ? coarse : INT32_MAX) | 1u << 31;
+}
+
+static inline uint64_t yk__ran_unpacked(uint32_t ran)
+{
+    return ran >> 31 == 0 ? ran : (uint64_t)(ran & INT32_MAX) << 20;
+}
 
 typedef struct yk__channel {
     /* Written by the parent. */

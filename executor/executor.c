@@ -25,6 +25,7 @@ void yk__executor_init(yk_executor *ex, const yk__executor_ops *ops, const yk_po
     atomic_init(&ex->refs, 1);
     atomic_init(&ex->owners, 1);
     ex->error = NULL;
+    atomic_init(&ex->unmeasured, 0);
     snprintf(ex->name, sizeof ex->name, "%s",
              options && options->name ? options->name : default_name);
 }
@@ -62,7 +63,11 @@ int yk_executor_shutdown_opts(yk_executor *ex, const yk_shutdown_options *option
     static const yk_shutdown_options none;
     if (yk__in_worker)
         return UV_ENOTSUP; /* the executor is in the parent process */
-    return ex->ops->shutdown(ex, options ? options : &none);
+    options = options ? options : &none;
+    int err = ex->ops->shutdown(ex, options);
+    if (err == UV_ETIMEDOUT && options->stuck)
+        yk__stuck_report(ex, options->stuck, options->stuck_size);
+    return err;
 }
 
 int yk_executor_close(yk_executor *ex)
@@ -77,12 +82,6 @@ int yk_executor_close(yk_executor *ex)
 const yk_error *yk_executor_error(const yk_executor *ex)
 {
     return ex->error;
-}
-
-void yk_executor_get_stats(yk_executor *ex, yk_executor_stats *stats)
-{
-    *stats = (yk_executor_stats){ 0 };
-    ex->ops->stats(ex, stats);
 }
 
 yk_future *yk_submit_opts(yk_executor *ex, yk_job_fn fn, const void *arg, size_t len,
@@ -140,10 +139,14 @@ static void failed_free_never(yk_executor *ex)
 
 yk_executor *yk__executor_failed(int code, const char *message)
 {
-    static const yk__executor_ops ops = { failed_submit, failed_shutdown, failed_stats,
-                                          failed_free };
-    static const yk__executor_ops static_ops = { failed_submit, failed_shutdown, failed_stats,
-                                                 failed_free_never };
+    static const yk__executor_ops ops = { .submit = failed_submit,
+                                          .shutdown = failed_shutdown,
+                                          .stats = failed_stats,
+                                          .free = failed_free };
+    static const yk__executor_ops static_ops = { .submit = failed_submit,
+                                                 .shutdown = failed_shutdown,
+                                                 .stats = failed_stats,
+                                                 .free = failed_free_never };
     static yk_error no_memory = { .code = UV_ENOMEM, .message = "not enough memory" };
     static yk_executor without_memory = { .ops = &static_ops, .error = &no_memory };
     yk_executor *ex = malloc(sizeof *ex);
@@ -229,6 +232,7 @@ void yk__work_init(yk__work *work, const yk__future_ops *ops, yk_job_fn fn,
     work->arg = NULL;
     work->arg_len = 0;
     work->timeout = ms > UINT64_MAX / 4 / 1000000u ? 0 : ms * 1000000u;
+    work->stamped = 0;
     work->name[0] = '\0';
     if (options->name)
         snprintf(work->name, sizeof work->name, "%s", options->name);

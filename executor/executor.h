@@ -26,6 +26,7 @@
 #include "clock.h"
 #include "future.h"
 #include "job.h"
+#include "stats.h"
 #include "worker_options.h"
 
 #ifdef __cplusplus
@@ -123,6 +124,14 @@ typedef struct yk_shutdown_options {
     bool no_wait;        /* only begin: return 0 at once. What runs is finished, also after the last
                             reference is gone */
     uint64_t deadline;   /* wait until then at the longest; 0: as long as it takes */
+    char *stuck;         /* NULL, or room for `stuck_size` bytes: at UV_ETIMEDOUT, and only then, it
+                            says what was not over, a line each (what does not fit is cut):
+                              job 'resize' on worker 2 (pid 4711) for 3.2 s
+                              12 waiting
+                            With no job left: the workers that have not gone. A job without a name
+                            is "a job". A hybrid's workers are told apart by the part that they
+                            belong to: worker 2 (isolated, pid 4711) */
+    size_t stuck_size;
 } yk_shutdown_options;
 int yk_executor_shutdown_opts(yk_executor *ex, const yk_shutdown_options *options);
 #define yk_executor_shutdown(ex, ...) \
@@ -136,21 +145,6 @@ int yk_executor_close(yk_executor *ex);
  * without waiting, if there was none. */
 yk_executor *yk_executor_ref(yk_executor *ex);
 void yk_executor_unref(yk_executor *ex);
-
-/* What an executor has done so far. received = pending + running + done + failed + cancelled. */
-typedef struct yk_executor_stats {
-    uint64_t received;  /* jobs submitted and accepted */
-    uint64_t pending;   /* not begun */
-    uint64_t running;   /* begun, not ended */
-    uint64_t done;      /* ended with a result */
-    uint64_t failed;    /* ended with an error */
-    uint64_t cancelled; /* ended as cancelled */
-    uint64_t workers;   /* alive now */
-    uint64_t started;   /* workers started in all: what exceeds `workers` has died or retired */
-    uint64_t crashed;   /* workers that died unasked */
-    uint64_t timeouts;  /* jobs ended for YK_EJOBTIMEOUT */
-} yk_executor_stats;
-void yk_executor_get_stats(yk_executor *ex, yk_executor_stats *stats);
 
 /* The CPUs that this process may use: its affinity mask and the CPU quota of its control groups
  * (version 1 and 2), rounded up; at least 1. */

@@ -16,6 +16,7 @@
 #include <uv.h>
 
 #include "promise.h"
+#include "trace_events.h"
 
 enum place_state { FREE, ARMING, ARMED, FIRED };
 
@@ -238,6 +239,7 @@ int yk_future_cancel(yk_future *f)
             break;
         }
     }
+    yk__trace_cancel(f);
     bool ran = (s & YK__STATE_MASK) == YK_RUNNING;
     if (f->ops->cancel)
         f->ops->cancel(f);

@@ -7,7 +7,7 @@
 #include "internal.h"
 #include "worker_spec.h"
 
-enum { PARTS = YK_ISOLATED + 1 };
+enum { PARTS = YK__PARTS };
 
 struct hybrid {
     yk_executor ex;
@@ -105,17 +105,36 @@ static void hybrid_stats(yk_executor *ex, yk_executor_stats *sum)
         if (!to)
             continue;
         yk_executor_get_stats(to, &s);
-        sum->received += s.received;
-        sum->pending += s.pending;
-        sum->running += s.running;
-        sum->done += s.done;
-        sum->failed += s.failed;
-        sum->cancelled += s.cancelled;
-        sum->workers += s.workers;
-        sum->started += s.started;
-        sum->crashed += s.crashed;
-        sum->timeouts += s.timeouts;
+        yk__stats_add(sum, &s);
     }
+}
+
+static const char *const part_names[PARTS] = { "cpu", "blocking", "isolated" };
+
+static size_t hybrid_workers(yk_executor *ex, yk_worker_stats *rows, size_t max)
+{
+    size_t n = 0;
+    for (int k = 0; k < PARTS; k++) {
+        yk_executor *to = atomic_load_explicit(&hybrid_of(ex)->parts[k], memory_order_acquire);
+        if (!to)
+            continue;
+        size_t first = n < max ? n : max;
+        n += yk_executor_workers(to, rows ? rows + first : NULL, max - first);
+        for (size_t i = first; i < n && i < max; i++)
+            rows[i].part = part_names[k];
+    }
+    return n;
+}
+
+static size_t hybrid_parts(yk_executor *ex, yk_executor **parts, const char **names)
+{
+    size_t n = 0;
+    for (int k = 0; k < PARTS; k++) {
+        parts[n] = atomic_load_explicit(&hybrid_of(ex)->parts[k], memory_order_acquire);
+        names[n] = part_names[k];
+        n += parts[n] != NULL;
+    }
+    return n;
 }
 
 static void hybrid_free(yk_executor *ex)
@@ -128,8 +147,12 @@ static void hybrid_free(yk_executor *ex)
     free(h);
 }
 
-static const yk__executor_ops hybrid_ops = { hybrid_submit, hybrid_shutdown, hybrid_stats,
-                                             hybrid_free };
+static const yk__executor_ops hybrid_ops = { .submit = hybrid_submit,
+                                             .shutdown = hybrid_shutdown,
+                                             .stats = hybrid_stats,
+                                             .free = hybrid_free,
+                                             .workers = hybrid_workers,
+                                             .parts = hybrid_parts };
 
 yk_executor *yk_hybrid_new(const yk_pool_options *options)
 {

@@ -11,6 +11,7 @@
 #include "arena_internal.h"
 #include "error.h"
 #include "internal.h"
+#include "trace.h"
 #include "zygote.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -53,14 +54,25 @@ static int start(void)
     return 0;
 }
 
+static void start_trace(const char *path)
+{
+    int err = yk_trace_start(path);
+    if (err)
+        yk__log("no trace in %s: %s", path, yk_strerror(err));
+}
+
 int yk_init(void)
 {
     if (yk__in_worker)
         return 0;
     pthread_mutex_lock(&lock);
     int err = ready ? 0 : start();
+    bool first = !ready && !err;
     ready |= !err;
     pthread_mutex_unlock(&lock);
+    const char *trace = first ? getenv("YOKE_TRACE") : NULL;
+    if (trace && trace[0])
+        start_trace(trace); /* after the zygote: it starts a thread */
     return err;
 }
 

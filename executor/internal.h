@@ -14,6 +14,8 @@
 #define YK__NAME_MAX    32  /* of a job, with its NUL */
 #define YK__MESSAGE_MAX 184 /* of a job's error, with its NUL */
 
+enum { YK__PARTS = YK_ISOLATED + 1 };
+
 /* ---- What is behind yk_executor ------------------------------------------------------------- */
 
 typedef struct yk__executor_ops {
@@ -22,6 +24,10 @@ typedef struct yk__executor_ops {
     int (*shutdown)(yk_executor *ex, const yk_shutdown_options *options);
     void (*stats)(yk_executor *ex, yk_executor_stats *stats);
     void (*free)(yk_executor *ex); /* the last reference is gone */
+    /* See yk_executor_workers. NULL: there are none. */
+    size_t (*workers)(yk_executor *ex, yk_worker_stats *rows, size_t max);
+    /* The executors that this one is made of, at most YK__PARTS, and their names. NULL: itself. */
+    size_t (*parts)(yk_executor *ex, yk_executor **parts, const char **names);
 } yk__executor_ops;
 
 /* The first member of every executor. The caller of ..._new owns one reference; whatever works for
@@ -33,6 +39,7 @@ struct yk_executor {
     _Atomic uint32_t owners;
     yk_error *error; /* why it could not be made, or NULL */
     char name[12];
+    _Atomic uint32_t unmeasured; /* one job in 1 + so many is measured; a mask. Relaxed: a hint */
 };
 
 void yk__executor_init(yk_executor *ex, const yk__executor_ops *ops, const yk_pool_options *options,
@@ -62,6 +69,12 @@ extern _Thread_local yk_executor *yk__running_for;
 /* Set in a worker process, where there are no executors. */
 extern bool yk__in_worker;
 
+/* Adds statistics up: counters and histograms. */
+void yk__stats_add(yk_executor_stats *to, const yk_executor_stats *from);
+
+/* Says what runs, and what waits: see yk_shutdown_options.stuck. */
+void yk__stuck_report(yk_executor *ex, char *buffer, size_t size);
+
 /* Has the end of the process wait for `f`: what was shut down without waiting is finished. */
 void yk__linger(yk_future *f);
 
@@ -74,6 +87,7 @@ typedef struct yk__work {
     void *arg;
     size_t arg_len;
     uint64_t timeout; /* nanoseconds; 0: none */
+    uint64_t stamped; /* when it was submitted, if it is measured (meter.h); else 0 */
     char name[YK__NAME_MAX];
 } yk__work;
 

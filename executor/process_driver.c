@@ -48,8 +48,10 @@ void yk__pool_end_failed(process_job *job, int code, const char *message, yk__de
 /* Ends a job that is not in a ring (any more), and drops the driver's reference. */
 void yk__pool_fail_job(process_job *job, int code, const char *message)
 {
-    if (yk__future_claim(&job->work.future))
+    if (yk__future_claim(&job->work.future)) {
+        yk__never_ran(&job->work, code);
         yk__pool_end_failed(job, code, message ? message : yk_strerror(code), NULL);
+    }
     yk_future_unref(&job->work.future);
 }
 
@@ -246,8 +248,11 @@ static bool pool_turn(yk__source *source)
     bool busy = false;
     yk__executor_hold(&p->ex);
     for (unsigned i = 0; i < p->max_workers; i++)
-        if (p->remotes[i])
+        if (p->remotes[i]) {
             busy |= yk__remote_turn(p->remotes[i]);
+            if (p->remotes[i])
+                yk__pool_show(p, p->remotes[i], false);
+        }
     if (busy)
         yk__pool_moved(p);
     yk__executor_release(&p->ex);
@@ -259,8 +264,10 @@ static bool pool_announce(yk__source *source, uint32_t parked)
     struct process_pool *p = of_source(source);
     bool arrived = false;
     for (unsigned i = 0; i < p->max_workers; i++)
-        if (p->remotes[i])
+        if (p->remotes[i]) {
+            yk__pool_show(p, p->remotes[i], (parked & 1) != 0);
             arrived |= yk__remote_announce(p->remotes[i], parked);
+        }
     return arrived;
 }
 

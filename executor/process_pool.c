@@ -50,7 +50,8 @@ void yk__pool_unqueued(process_job *job)
 static void job_dropped(yk_future *f)
 {
     process_job *job = (process_job *)f;
-    atomic_fetch_add_explicit(&job->pool->dropped, 1, memory_order_relaxed);
+    yk__never_ran(&job->work, YK_ECANCELED);
+    atomic_fetch_add_explicit(&job->pool->dropped, 1, memory_order_release);
     if (job->admitted)
         yk__pool_unqueued(job);
 }
@@ -132,6 +133,7 @@ static process_job *job_new(struct process_pool *p, yk_job_fn fn, const void *ar
     yk__work_init(&job->work, &job_ops, fn, options, p->timeout_ms);
     /* The caller's and the driver's. */
     atomic_store_explicit(&job->work.future.refs, 2, memory_order_relaxed);
+    yk__stamp(&p->ex, &job->work);
     job->pool = p;
     job->block = block;
     job->admitted = yk__admission_bounded(&p->admission);
@@ -296,27 +298,39 @@ static void pool_free(yk_executor *ex)
     yk__admission_destroy(&p->admission);
     yk__pool_life_free(p);
     free(p->remotes);
+    free(p->meters);
     free(p);
 }
 
 static void pool_stats(yk_executor *ex, yk_executor_stats *s)
 {
     struct process_pool *p = pool_of(ex);
-    s->done = atomic_load_explicit(&p->done, memory_order_relaxed);
-    s->failed = atomic_load_explicit(&p->failed, memory_order_relaxed);
-    s->cancelled = atomic_load_explicit(&p->cancelled, memory_order_relaxed) +
-                   atomic_load_explicit(&p->dropped, memory_order_relaxed);
-    s->running = atomic_load_explicit(&p->running, memory_order_relaxed);
+    /* Against the way that jobs go, so that none is counted twice. */
+    s->done = atomic_load_explicit(&p->done, memory_order_acquire);
+    s->failed = atomic_load_explicit(&p->failed, memory_order_acquire);
+    s->cancelled = atomic_load_explicit(&p->cancelled, memory_order_acquire) +
+                   atomic_load_explicit(&p->dropped, memory_order_acquire);
+    s->running = atomic_load_explicit(&p->running, memory_order_acquire);
     s->timeouts = atomic_load_explicit(&p->timeouts, memory_order_relaxed);
     s->crashed = atomic_load_explicit(&p->crashed, memory_order_relaxed);
     s->started = atomic_load_explicit(&p->started, memory_order_relaxed);
     s->workers = atomic_load_explicit(&p->alive, memory_order_relaxed);
+    s->restarts = atomic_load_explicit(&p->restarts, memory_order_relaxed);
+    s->killed = atomic_load_explicit(&p->killed, memory_order_relaxed);
+    for (unsigned i = 0; i < p->max_workers; i++) {
+        yk__histogram_read(&p->meters[i].wait, &s->wait);
+        yk__histogram_read(&p->meters[i].run, &s->run);
+    }
     s->received = atomic_load(&p->received) + atomic_load(&p->received_here);
     uint64_t accounted = s->done + s->failed + s->cancelled + s->running;
     s->pending = s->received > accounted ? s->received - accounted : 0;
 }
 
-static const yk__executor_ops pool_ops = { pool_submit, pool_shutdown, pool_stats, pool_free };
+static const yk__executor_ops pool_ops = { .submit = pool_submit,
+                                           .shutdown = pool_shutdown,
+                                           .stats = pool_stats,
+                                           .free = pool_free,
+                                           .workers = yk__pool_workers };
 
 static uint64_t grace_of(const yk_pool_options *options)
 {
@@ -347,6 +361,10 @@ static struct process_pool *pool_alloc(const yk_pool_options *options, unsigned 
     p->zygote.fd = -1;
     yk__executor_init(&p->ex, &pool_ops, options, "worker");
     yk__admission_init(&p->admission, &p->ex, options->queue_limit);
+    if (yk__pool_make_meters(p)) {
+        pool_free(&p->ex);
+        return NULL;
+    }
     return p;
 }
 

@@ -7,6 +7,7 @@
  *   process_driver.c   the driver: queue, dispatch, the ends of jobs, the end of the pool
  *   process_workers.c  the driver's dealings with the zygote and the remotes' reports
  *   process_life.c     the driver's policy: when workers are started, and when not
+ *   process_meters.c   what statistics show of the workers
  *   remote.c           one worker process
  *
  * Other threads reach the driver by posts to its reactor. So nothing here is locked, and a job's
@@ -23,6 +24,7 @@
 
 #include "admission.h"
 #include "internal.h"
+#include "meter.h"
 #include "process_job.h"
 #include "reactor.h"
 #include "remote.h"
@@ -76,15 +78,18 @@ struct process_pool {
     process_job *spare; /* memory of jobs that ended on the driver's thread, for the next ones; each
                            keeps its reference to the executor */
     unsigned n_spare;
+    _Atomic uint64_t restarts, killed;
+    yk__meter *meters; /* [max_workers] */
 };
 
 /* ---- The driver's, for the driver's thread -------------------------------------------------- */
 
 static inline void yk__pool_count(_Atomic uint64_t *counter, int64_t by)
 {
-    /* One writer: no read-modify-write is needed. */
+    /* One writer: no read-modify-write is needed. Release, against those who read statistics: what
+     * was counted before is seen with it. */
     uint64_t n = atomic_load_explicit(counter, memory_order_relaxed);
-    atomic_store_explicit(counter, n + (uint64_t)by, memory_order_relaxed);
+    atomic_store_explicit(counter, n + (uint64_t)by, memory_order_release);
 }
 
 /* Takes a new job, and the reference that the driver holds. */
@@ -148,6 +153,27 @@ const yk_error *yk__pool_start_error(const struct process_pool *p);
 
 /* Does what shutdown asks. */
 void yk__pool_obey(yk__post *post);
+
+/* ---- Statistics (process_meters.c) ---------------------------------------------------------- */
+
+/* The meters, one for each worker that there may be. -1: no memory. */
+int yk__pool_make_meters(struct process_pool *p);
+
+/* Shows what r runs; `at_rest`: the driver is about to sleep. */
+void yk__pool_show(struct process_pool *p, const remote *r, bool at_rest);
+
+/* A job has ended on r: notes its times, if it was measured. */
+void yk__pool_measured(struct process_pool *p, const remote *r, const process_job *job,
+                       const yk__result_slot *slot);
+void yk__pool_measured_loss(struct process_pool *p, const remote *r, const process_job *job,
+                            int code);
+
+/* A worker has been asked for; is there; is gone. */
+void yk__pool_worker_made(struct process_pool *p, const remote *r);
+void yk__pool_worker_there(struct process_pool *p, const remote *r);
+void yk__pool_worker_gone(struct process_pool *p, const remote *r, bool crashed);
+
+size_t yk__pool_workers(yk_executor *ex, yk_worker_stats *rows, size_t max);
 
 /* Makes the pool a source of its reactor; starts the thread that drives it where there is none. */
 int yk__pool_attach(struct process_pool *p);

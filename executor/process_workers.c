@@ -50,6 +50,7 @@ remote *yk__pool_start_worker(struct process_pool *p)
     p->n_remotes++;
     yk__pool_count(&p->started, 1);
     yk__pool_count(&p->alive, 1);
+    yk__pool_worker_made(p, r);
     return r;
 }
 
@@ -85,9 +86,10 @@ static void zygote_said(struct process_pool *p, const yk__zygote_message *m, int
     }
     if (!r)
         return;
-    if (m->type == YK__ZYGOTE_SPAWNED)
+    if (m->type == YK__ZYGOTE_SPAWNED) {
         yk__remote_spawned(r, m->value, fd);
-    else if (m->type == YK__ZYGOTE_EXITED)
+        yk__pool_worker_there(p, r);
+    } else if (m->type == YK__ZYGOTE_EXITED)
         yk__remote_exited(r, m->value, m->index);
     else if (m->type == YK__ZYGOTE_REFUSED)
         yk__remote_refused(r, m->value);
@@ -122,6 +124,7 @@ static void worker_result(remote *r, process_job *job, const yk__result_slot *sl
     struct process_pool *p = r->pool;
     yk__pool_left_ring(p, r);
     yk__pool_life_goes_on(p);
+    yk__pool_measured(p, r, job, slot);
     if (yk__future_claim(&job->work.future)) {
         char message[YK__MESSAGE_MAX];
         size_t len = slot->len < sizeof message ? slot->len : sizeof message - 1;
@@ -143,6 +146,7 @@ static void worker_lost(remote *r, process_job *job, int code, const char *messa
                         yk__death *death)
 {
     yk__pool_left_ring(r->pool, r);
+    yk__pool_measured_loss(r->pool, r, job, code);
     if (yk__future_claim(&job->work.future))
         yk__pool_end_failed(job, code, message, death);
     yk_future_unref(&job->work.future);
@@ -169,6 +173,7 @@ static void worker_ended(remote *r, bool unasked, int refused)
     p->remotes[r->index] = NULL;
     p->n_remotes--;
     yk__pool_count(&p->alive, -1);
+    yk__pool_worker_gone(p, r, unasked || r->late);
     if (unasked || r->late)
         yk__pool_count(&p->crashed, 1);
     if (refused)

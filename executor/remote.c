@@ -225,6 +225,7 @@ void yk__remote_push(remote *r, process_job *job)
     slot->fn = job->work.fn;
     slot->arg = job->block;
     slot->arg_len = job->work.arg_len;
+    slot->measured = job->work.stamped != 0;
     if (!job->block && job->work.arg_len > 0)
         memcpy(slot->inline_arg, job->work.arg, job->work.arg_len);
     atomic_store_explicit(&slot->state, yk__slot_state(r->submitted, YK__SLOT_QUEUED),

@@ -29,6 +29,7 @@
 #include <uv.h>
 
 #include "internal.h"
+#include "meter.h"
 #include "park.h"
 #include "wait.h"
 
@@ -53,6 +54,7 @@ struct worker {
     struct pool *pool;
     unsigned index;
     pthread_t thread;
+    yk__meter meter;
 };
 
 struct pool {
@@ -307,6 +309,7 @@ static int run_function(struct running *r)
 
 static void run_job(struct worker *w, struct thread_job *job)
 {
+    struct pool *p = w->pool;
     yk_future *f = &job->work.future;
     if (!yk__future_advance(f, YK_PENDING, YK_RUNNING))
         return; /* cancelled; counted by whoever did */
@@ -320,7 +323,9 @@ static void run_job(struct worker *w, struct thread_job *job)
     r.job.cancelled = job_is_cancelled;
     r.of = job;
     r.deadline = job->work.timeout ? yk_now() + job->work.timeout : YK_FOREVER;
+    yk__meter_begin(&w->meter, &job->work);
     int code = run_function(&r);
+    yk__meter_end(&w->meter, &p->ex, &job->work, code);
     if (!yk__future_claim(f))
         free_room(&r);
     else if (code)
@@ -331,8 +336,11 @@ static void run_job(struct worker *w, struct thread_job *job)
 
 /* ---- Workers -------------------------------------------------------------------------------- */
 
-static void leave(struct pool *p)
+static void leave(struct worker *w)
 {
+    struct pool *p = w->pool;
+    yk__trace_worker(&w->meter.lane, "worker left", 0);
+    yk__meter_gone(&w->meter);
     if (atomic_fetch_sub(&p->alive, 1) == 1 && atomic_load(&p->closing))
         yk_future_set_result(p->gone, NULL, 0);
     yk__executor_release(&p->ex);
@@ -345,6 +353,7 @@ static void *worker_main(void *arg)
     char name[16];
     snprintf(name, sizeof name, "%.10s-%u", p->ex.name, w->index);
     pthread_setname_np(pthread_self(), name);
+    yk__meter_thread(&w->meter);
     yk__running_for = &p->ex; /* also for the callbacks of the jobs' futures */
     for (;;) {
         bool more;
@@ -361,7 +370,7 @@ static void *worker_main(void *arg)
         }
     }
     wake_all(p);
-    leave(p);
+    leave(w);
     return NULL;
 }
 
@@ -385,6 +394,7 @@ static int start_worker(struct pool *p)
     struct worker *w = &p->workers[i];
     w->pool = p;
     w->index = i;
+    yk__meter_init(&w->meter, &p->ex, i);
     yk__executor_hold(&p->ex);
     atomic_fetch_add(&p->alive, 1);
     int err = create_thread(w);
@@ -417,6 +427,7 @@ static int start_if_needed(struct pool *p)
 static void job_dropped(yk_future *f)
 {
     struct pool *p = ((struct thread_job *)f)->pool;
+    yk__never_ran(&((struct thread_job *)f)->work, YK_ECANCELED);
     yk__executor_hold(&p->ex);
     atomic_fetch_add(&p->dropped, 1);
     if (atomic_load(&p->closing))
@@ -442,6 +453,7 @@ static struct thread_job *job_new(struct pool *p, yk_job_fn fn, const void *arg,
     yk__work_init(&job->work, &job_ops, fn, options, p->timeout_ms);
     /* The caller's and the queue's; nobody else knows of it yet. */
     atomic_store_explicit(&job->work.future.refs, 2, memory_order_relaxed);
+    yk__stamp(&p->ex, &job->work);
     job->pool = p;
     if (len > 0) {
         memcpy(job->arg, arg, len);
@@ -545,11 +557,24 @@ static void pool_stats(yk_executor *ex, yk_executor_stats *s)
         s->cancelled += atomic_load_explicit(&w->cancelled, memory_order_acquire);
         s->timeouts += atomic_load_explicit(&w->timeouts, memory_order_acquire);
         begun += atomic_load_explicit(&w->begun, memory_order_acquire);
+        yk__histogram_read(&w->meter.wait, &s->wait);
+        yk__histogram_read(&w->meter.run, &s->run);
     }
     s->received = atomic_load(&p->received);
     s->running = begun - s->done - s->failed - s->cancelled;
     s->cancelled += dropped;
     s->pending = s->received - s->running - s->done - s->failed - s->cancelled;
+}
+
+static size_t pool_workers(yk_executor *ex, yk_worker_stats *rows, size_t max)
+{
+    struct pool *p = pool_of(ex);
+    uint32_t n = atomic_load_explicit(&p->started, memory_order_acquire);
+    for (uint32_t i = 0; i < n && i < max; i++) {
+        yk__meter_read(&p->workers[i].meter, false, &rows[i]);
+        rows[i].jobs = atomic_load(&p->workers[i].finished);
+    }
+    return n;
 }
 
 static void pool_free(yk_executor *ex)
@@ -568,7 +593,11 @@ static void pool_free(yk_executor *ex)
     free(p);
 }
 
-static const yk__executor_ops pool_ops = { pool_submit, pool_shutdown, pool_stats, pool_free };
+static const yk__executor_ops pool_ops = { .submit = pool_submit,
+                                           .shutdown = pool_shutdown,
+                                           .stats = pool_stats,
+                                           .free = pool_free,
+                                           .workers = pool_workers };
 
 static struct pool *pool_alloc(unsigned workers)
 {

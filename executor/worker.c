@@ -26,6 +26,7 @@ static struct {
     uint32_t woken;      /* the sleep of the parent that was last ended by this worker */
     uint32_t grant_used; /* the number of the last grant whose room went into a result */
     uint32_t position;   /* of the job that runs */
+    uint64_t began;      /* when it did, if it is measured; else 0 */
     bool in_room;
     const yk__worker_spec *spec;
     void *arg; /* of the initializer and the finalizer */
@@ -113,6 +114,10 @@ static void publish(const yk_job *job, int code)
     r->position = w.position;
     r->code = code;
     r->in_room = in_room;
+    if (w.began) {
+        r->began = w.began;
+        r->ran = yk__ran_packed(yk_now() - w.began);
+    }
     r->len = code == 0 ? job->result_len : strlen(job->message);
     if (code)
         memcpy(r->inline_result, job->message, r->len);
@@ -133,6 +138,7 @@ static void run(yk__job_slot *slot)
     job.cancelled = job_is_cancelled;
     w.in_room = false;
     atomic_store_explicit(&w.ch->up.started, yk_now(), memory_order_relaxed);
+    w.began = slot->measured ? yk_now() : 0;
     int code = yk__job_run(&job, slot->fn);
     publish(&job, code);
 }
