@@ -23,6 +23,8 @@
 #define MAX_SPARE_ROOM ((uint64_t)16 << 20)       /* room that is granted ahead */
 
 static void arm(remote *r);
+static void describe(const remote *r, const process_job *job, const yk__death *death, char *text,
+                     size_t size);
 
 /* ---- Life ----------------------------------------------------------------------------------- */
 
@@ -346,6 +348,17 @@ static bool copy_result(remote *r, yk__result_slot *slot)
     return true;
 }
 
+/* A job that noticed that its time was up, and stopped of itself, has timed out all the same. */
+static void keep_reason(const remote *r, const process_job *job, yk__result_slot *slot)
+{
+    if (slot->code != YK_ECANCELED || r->ladder < TERMINATED || r->reason != YK_EJOBTIMEOUT ||
+        slot->position != r->stopped)
+        return;
+    slot->code = YK_EJOBTIMEOUT;
+    describe(r, job, NULL, (char *)slot->inline_result, sizeof slot->inline_result);
+    slot->len = strlen((char *)slot->inline_result);
+}
+
 static bool drain_one(remote *r)
 {
     yk__result_slot slot;
@@ -369,6 +382,7 @@ static bool drain_one(remote *r)
     r->settled++;
     skip_withdrawn(r); /* what is called next may ask which job is at the front */
     r->ended_jobs++;
+    keep_reason(r, job, &slot);
     calm_down(r);
     if (job->admitted)
         yk__pool_unqueued(job);
