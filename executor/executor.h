@@ -89,10 +89,17 @@ typedef struct yk_job_options {
     /* Where the executor's queue is bounded (queue_limit), and full. */
     uint64_t submit_deadline; /* wait for room until then (clock.h); 0: as long as it takes */
     bool no_wait;             /* do not wait: YK_EFULL */
-    /* Which executors go by these two is said here: none yet. */
-    int priority;      /* YK_PRIORITY_...; FIFO among those of one class */
-    uint64_t start_by; /* a deadline: a job that has not begun by then fails with YK_EEXPIRED and
-                          never begins; 0: it may wait for ever */
+    /* These three on processes; on threads not yet. */
+    int priority;      /* YK_PRIORITY_...: the highest class that waits goes first, first in, first
+                          out in each. A class whose first job has been overtaken by 16 of higher
+                          classes is served next, so that none starves */
+    uint64_t start_by; /* a deadline (clock.h): a job that has not begun by then fails with
+                          YK_EEXPIRED and never begins; 0: it may wait for ever */
+    unsigned retries;  /* how often the job is run again when its worker process dies (a crash, a
+                          kill; not for an error of its own, a timeout, a cancellation). Only for
+                          jobs that may be done twice. The first retry comes after 10 ms, each
+                          further one after twice as long, 1 s at most, and behind the jobs that
+                          wait. After the last one it fails with YK_ECRASHED */
 } yk_job_options;
 
 /* Submits fn with a copy of `len` bytes at `arg` (NULL and 0 for none). Never returns NULL: a job

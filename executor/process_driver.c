@@ -7,12 +7,14 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "arena.h"
 #include "park.h"
 #include "process_pool.h"
+#include "process_terms.h"
 
 #define REBALANCE_AFTER (YK__MS / 5)
 
@@ -52,35 +54,70 @@ void yk__pool_fail_job(process_job *job, int code, const char *message)
         yk__never_ran(&job->work, code);
         yk__pool_end_failed(job, code, message ? message : yk_strerror(code), NULL);
     }
-    yk_future_unref(&job->work.future);
+    yk__pool_let_go(job);
 }
 
 /* ---- The queue ------------------------------------------------------------------------------ */
 
-static void enqueue(struct process_pool *p, process_job *job)
+static process_job *of_place(yk__queued *place)
 {
-    job->next = NULL;
-    *p->queue_end = job;
-    p->queue_end = &job->next;
+    return place ? (process_job *)((char *)place - offsetof(process_job, place)) : NULL;
+}
+
+static process_job *first_waiting(const struct process_pool *p)
+{
+    return of_place(yk__queue_first(&p->queue));
+}
+
+static void heed_priority(struct process_pool *p, const process_job *job);
+
+void yk__pool_wait(process_job *job)
+{
+    yk__queue_push(&job->pool->queue, &job->place);
+    if (job->pool->by_priority || job->place.class_ != YK__CLASS_NORMAL)
+        heed_priority(job->pool, job);
 }
 
 void yk__pool_requeue(struct process_pool *p, process_job *job)
 {
-    job->next = p->queue;
-    if (!p->queue)
-        p->queue_end = &job->next;
-    p->queue = job;
+    yk__queue_put_back(&p->queue, &job->place);
 }
 
-static process_job *dequeue(struct process_pool *p)
+void yk__pool_unwait(process_job *job)
 {
-    process_job *job = p->queue;
-    if (job) {
-        p->queue = job->next;
-        if (!p->queue)
-            p->queue_end = &p->queue;
+    if (job->place.waits)
+        yk__queue_remove(&job->pool->queue, &job->place);
+}
+
+bool yk__pool_holds(const process_job *job)
+{
+    return job->place.waits || (job->terms && job->terms->resting);
+}
+
+void yk__pool_let_go(process_job *job)
+{
+    yk__pool_unwait(job);
+    if (job->terms)
+        yk__terms_end(job);
+    yk_future_unref(&job->work.future);
+}
+
+/* Jobs that others cancel stay in the queue until somebody comes by. Where nothing moves, nobody
+ * does: then they are looked for, when they are as many as are left. */
+static void bury_dropped(struct process_pool *p)
+{
+    uint64_t dropped = atomic_load_explicit(&p->dropped, memory_order_relaxed);
+    if (dropped - p->buried < 1024 || dropped - p->buried < p->queue.length / 2)
+        return;
+    p->buried = dropped;
+    for (int c = 0; c < YK__CLASSES; c++) {
+        yk__queued *next;
+        for (yk__queued *q = p->queue.of[c].first; q; q = next) {
+            next = q->next;
+            if (yk_future_ended(&of_place(q)->work.future))
+                yk__pool_let_go(of_place(q));
+        }
     }
-    return job;
 }
 
 void yk__pool_accept(struct process_pool *p, process_job *job)
@@ -91,50 +128,91 @@ void yk__pool_accept(struct process_pool *p, process_job *job)
     }
     p->accepted++;
     const yk_error *none = yk__pool_start_error(p);
-    if (none)
+    if (none) {
         yk__pool_fail_job(job, none->code, none->message);
-    else
-        enqueue(p, job);
+    } else if (!job->terms || yk__terms_accept(job)) {
+        yk__pool_wait(job);
+        if ((p->accepted & 1023) == 0)
+            bury_dropped(p);
+    }
     yk__pool_dispatch(p);
     yk__pool_finish_if_done(p); /* it may have been cancelled on its way here, as the last one */
 }
 
-/* Drops those at the front that were cancelled while they waited. */
-static void skip_ended(struct process_pool *p)
+/* The one whose turn it is; drops those that were cancelled while they waited. */
+static process_job *skip_ended(struct process_pool *p)
 {
-    while (p->queue && yk_future_ended(&p->queue->work.future))
-        yk_future_unref(&dequeue(p)->work.future);
+    process_job *job;
+    while ((job = first_waiting(p)) != NULL && yk_future_ended(&job->work.future))
+        yk__pool_let_go(job);
+    return job;
+}
+
+static void fail_resting(struct process_pool *p, int code, const char *message)
+{
+    while (p->resting) /* its end takes it out; a callback can add none that will rest */
+        yk__pool_fail_job(p->resting->job, code, message);
 }
 
 void yk__pool_fail_queue(struct process_pool *p, int code, const char *message)
 {
-    process_job *list = p->queue; /* first detached: a callback may submit again */
-    p->queue = NULL;
-    p->queue_end = &p->queue;
+    yk__queued *list = yk__queue_take_all(&p->queue); /* a callback may submit again */
+    fail_resting(p, code, message);
     while (list) {
-        process_job *job = list;
-        list = job->next;
+        process_job *job = of_place(list);
+        list = list->next;
         yk__pool_fail_job(job, code, message);
     }
 }
 
 /* ---- Dispatch ------------------------------------------------------------------------------- */
 
-static remote *least_busy(struct process_pool *p)
+/* Priorities and rings. What is in a ring is done in the order of the ring, by that worker; so a
+ * job in a ring can neither overtake nor be overtaken. While all jobs are of one class, that is as
+ * it should be. Once jobs of several classes wait, no job is handed out before a worker is free for
+ * it, and those that lie in rings and have not begun are taken back to the queue. A pool that has
+ * seen priorities hands out less ahead than others, so that there is less to take back. It forgets
+ * them when it runs dry. */
+static void heed_priority(struct process_pool *p, const process_job *job)
+{
+    if (!p->by_priority) { /* all others have been normal ones */
+        p->by_priority = true;
+        memset(p->ringed, 0, sizeof p->ringed);
+        p->ringed[YK__CLASS_NORMAL] = p->open;
+    }
+    if (p->ringed[job->place.class_] == p->open)
+        return;
+    for (unsigned i = 0; i < p->max_workers; i++)
+        if (p->remotes[i] && p->remotes[i]->open > 1)
+            yk__remote_withdraw_some(p->remotes[i], YK__RING);
+}
+
+/* How many jobs a worker may have at once. */
+static unsigned depth_for(const struct process_pool *p, uint8_t class_)
+{
+    if (!p->by_priority)
+        return YK__RING;
+    if (p->ringed[class_] != p->open || !yk__queue_is_all(&p->queue, class_))
+        return 1;
+    unsigned ahead = 128 / p->max_workers;
+    return ahead < 2 ? 2 : ahead > 32 ? 32 : ahead;
+}
+
+static remote *least_busy(struct process_pool *p, unsigned depth)
 {
     remote *best = NULL;
     for (unsigned i = 0; i < p->max_workers; i++) {
         remote *r = p->remotes[i];
-        if (r && yk__remote_has_room(r) && (!best || r->open < best->open))
+        if (r && r->open < depth && yk__remote_has_room(r) && (!best || r->open < best->open))
             best = r;
     }
     return best;
 }
 
 /* An idle worker, else a new one, else the least busy one. */
-static remote *choose_worker(struct process_pool *p)
+static remote *choose_worker(struct process_pool *p, const process_job *job)
 {
-    remote *r = least_busy(p);
+    remote *r = least_busy(p, depth_for(p, job->place.class_));
     if (r && r->open == 0)
         return r;
     if (yk__pool_may_start(p)) {
@@ -169,7 +247,14 @@ static void push(struct process_pool *p, remote *r, process_job *job)
     if (r->open == 0)
         yk__pool_count(&p->running, 1);
     p->open++;
+    if (p->by_priority)
+        p->ringed[job->place.class_]++;
     yk__remote_push(r, job);
+}
+
+static bool has_jobs(const struct process_pool *p)
+{
+    return p->open > 0 || p->queue.length > 0 || p->resting;
 }
 
 void yk__pool_dispatch(struct process_pool *p)
@@ -177,21 +262,25 @@ void yk__pool_dispatch(struct process_pool *p)
     if (p->finished)
         return;
     for (;;) {
-        skip_ended(p);
-        if (!p->queue)
+        process_job *job = skip_ended(p);
+        if (!job)
             break;
-        remote *r = choose_worker(p);
-        if (!r || !p->queue) /* starting one may have failed the whole queue */
+        remote *r = choose_worker(p, job);
+        job = r ? of_place(yk__queue_take(&p->queue)) : NULL;
+        if (!job) /* starting a worker may have failed the whole queue */
             break;
-        process_job *job = dequeue(p);
+        if (job->terms && !yk__terms_may_begin(job))
+            continue;
         if (!yk__future_hand(&job->work.future, true))
-            yk_future_unref(&job->work.future);
+            yk__pool_let_go(job);
         else if (yk_future_cancel_requested(&job->work.future))
             yk__pool_fail_job(job, YK_ECANCELED, "cancelled before it began");
         else
             push(p, r, job);
     }
-    yk__reactor_source_busy(p->reactor, &p->source, p->open > 0 || p->queue);
+    if (p->open == 0 && p->queue.length == 0)
+        p->by_priority = false;
+    yk__reactor_source_busy(p->reactor, &p->source, has_jobs(p));
 }
 
 /* Gives idle workers jobs that others have not begun. Small jobs never get here: within the timer's
@@ -308,7 +397,7 @@ void yk__pool_finish_if_done(struct process_pool *p)
     if (atomic_load(&p->received) + atomic_load(&p->received_here) != p->accepted)
         return;
     skip_ended(p);
-    if (p->queue || p->open > 0)
+    if (has_jobs(p))
         return;
     for (unsigned i = 0; i < p->max_workers; i++)
         if (p->remotes[i])
@@ -345,8 +434,10 @@ void yk__pool_obey(yk__post *post)
     atomic_store(&p->order_posted, false);
     uint32_t orders = atomic_exchange(&p->orders, 0);
     if (!p->finished) {
-        if (orders & (YK__CANCEL_PENDING | YK__CANCEL_RUNNING))
+        if (orders & (YK__CANCEL_PENDING | YK__CANCEL_RUNNING)) {
+            p->no_more_tries = true;
             cancel_pending(p);
+        }
         if (orders & YK__CANCEL_RUNNING)
             stop_running_jobs(p);
         yk__pool_moved(p);

@@ -5,10 +5,12 @@
 #include <stdalign.h>
 
 #include "internal.h"
+#include "queue.h"
 #include "reactor.h"
 
 struct process_pool;
 struct remote;
+struct job_terms;
 
 /* Everything below `post` belongs to the pool's driver. The driver holds one reference from
  * submission to the end of the job. */
@@ -20,10 +22,12 @@ typedef struct process_job {
     bool admitted; /* holds a permit of the bounded queue: until it begins, or is cancelled before
                       (whichever of the two the future's state decides for) */
 
-    struct process_job *next; /* in the pool's queue */
-    struct remote *on;        /* whose ring it is in, at `position` */
+    yk__queued place;  /* in the pool's queue */
+    struct remote *on; /* whose ring it is in, at `position` */
     uint32_t position;
-    bool may_be_kept; /* its memory, for another job: it has the usual size */
+    struct job_terms *terms;  /* NULL for most: see process_terms.h */
+    struct process_job *next; /* among the kept ones */
+    bool may_be_kept;         /* its memory, for another job: it has the usual size */
 
     alignas(max_align_t) unsigned char arg[];
 } process_job;

@@ -53,11 +53,10 @@ void yk__pool_life_begins(struct process_pool *p, remote *r)
 /* Whether more jobs wait than workers are on their way to them. */
 static bool more_wait_than_start(const struct process_pool *p)
 {
-    const process_job *job = p->queue;
-    for (unsigned i = 0; i < p->max_workers && job; i++)
-        if (p->remotes[i] && p->remotes[i]->held)
-            job = job->next;
-    return job != NULL;
+    size_t on_their_way = 0;
+    for (unsigned i = 0; i < p->max_workers; i++)
+        on_their_way += p->remotes[i] && p->remotes[i]->held;
+    return p->queue.length > on_their_way;
 }
 
 bool yk__pool_may_start(const struct process_pool *p)

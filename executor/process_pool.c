@@ -7,6 +7,7 @@
 
 #include "arena.h"
 #include "init.h"
+#include "process_terms.h"
 #include "wait.h"
 
 #define DEFAULT_GRACE (250 * YK__MS)
@@ -54,6 +55,8 @@ static void job_dropped(yk_future *f)
     atomic_fetch_add_explicit(&job->pool->dropped, 1, memory_order_release);
     if (job->admitted)
         yk__pool_unqueued(job);
+    if (on_driver(job->pool) && yk__pool_holds(job))
+        yk__pool_let_go(job);
 }
 
 /* Memory for a job comes from where the last one ended, if that was on the driver's thread: no
@@ -65,7 +68,7 @@ static void job_dropped(yk_future *f)
 #define KEEPS_MEMORY true
 #endif
 #define MOST_SPARE 1024u
-#define SPARE_ARG 64u /* bytes of an argument that fit into kept memory */
+#define SPARE_ARG  64u /* bytes of an argument that fit into kept memory */
 
 static bool keep_for_next(struct process_pool *p, process_job *job)
 {
@@ -112,6 +115,8 @@ static void job_free(yk_future *f)
     struct process_pool *p = job->pool;
     if (job->block)
         yk_arena_free(job->block);
+    if (job->terms)
+        free(job->terms);
     if (keep_for_next(p, job))
         return;
     free(job);
@@ -138,6 +143,14 @@ static process_job *job_new(struct process_pool *p, yk_job_fn fn, const void *ar
     job->block = block;
     job->admitted = yk__admission_bounded(&p->admission);
     job->on = NULL;
+    job->terms = NULL;
+    yk__queued_init(&job->place, options->priority);
+    if (yk__terms_asked(options) && !(job->terms = yk__terms_new(job, options, arg, len))) {
+        yk_arena_free(block);
+        free(job);
+        yk__executor_release(&p->ex);
+        return NULL;
+    }
     job->work.arg = block ? block : job->arg;
     job->work.arg_len = len;
     if (len > 0)
@@ -208,12 +221,14 @@ static void cancel_now(process_job *job)
     struct process_pool *p = job->pool;
     remote *r = job->on;
     if (!r) { /* it came back to the queue, or has ended */
-        if (yk__future_claim(&job->work.future))
+        if (yk__pool_holds(job))
+            yk__pool_fail_job(job, YK_ECANCELED, "cancelled before it began");
+        else if (yk__future_claim(&job->work.future))
             yk__pool_end_failed(job, YK_ECANCELED, "cancelled before it began", NULL);
         return;
     }
     if (yk__remote_withdraw(r, job)) {
-        yk__pool_left_ring(p, r);
+        yk__pool_left_ring(p, r, job);
         yk__pool_fail_job(job, YK_ECANCELED, "cancelled before it began");
     } else {
         /* Those before it have ended, though perhaps unnoticed; perhaps so has it. */
@@ -357,7 +372,6 @@ static struct process_pool *pool_alloc(const yk_pool_options *options, unsigned 
     p->max_workers = workers;
     p->timeout_ms = options->job_timeout_ms;
     p->grace = grace_of(options);
-    p->queue_end = &p->queue;
     p->zygote.fd = -1;
     yk__executor_init(&p->ex, &pool_ops, options, "worker");
     yk__admission_init(&p->admission, &p->ex, options->queue_limit);

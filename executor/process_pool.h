@@ -8,6 +8,7 @@
  *   process_workers.c  the driver's dealings with the zygote and the remotes' reports
  *   process_life.c     the driver's policy: when workers are started, and when not
  *   process_meters.c   what statistics show of the workers
+ *   process_terms.c    jobs that must begin by some time, or are tried again
  *   remote.c           one worker process
  *
  * Other threads reach the driver by posts to its reactor. So nothing here is locked, and a job's
@@ -26,6 +27,7 @@
 #include "internal.h"
 #include "meter.h"
 #include "process_job.h"
+#include "queue.h"
 #include "reactor.h"
 #include "remote.h"
 #include "worker_spec.h"
@@ -60,7 +62,12 @@ struct process_pool {
     remote **remotes; /* [max_workers]; NULL: no such worker now */
     unsigned n_remotes;
     uint32_t last_serial;
-    process_job *queue, **queue_end;
+    yk__queue queue;
+    struct job_terms *resting; /* jobs that wait to be tried again */
+    bool no_more_tries;
+    bool by_priority;           /* jobs of several classes have come: see process_driver.c */
+    size_t ringed[YK__CLASSES]; /* `open` by class, while by_priority */
+    uint64_t buried;   /* of those dropped, how many have been found in the queue and freed */
     uint64_t accepted; /* of those received, how many have come to the driver */
     size_t open;       /* jobs in rings */
     yk__timer rebalance, respawn;
@@ -95,8 +102,18 @@ static inline void yk__pool_count(_Atomic uint64_t *counter, int64_t by)
 /* Takes a new job, and the reference that the driver holds. */
 void yk__pool_accept(struct process_pool *p, process_job *job);
 
-/* Puts a job that came back at the front of the queue. */
+/* Has a job wait, at the end of its class; or where it stood before it was handed out. */
+void yk__pool_wait(process_job *job);
 void yk__pool_requeue(struct process_pool *p, process_job *job);
+
+/* Takes a job out of the queue, if it is there. */
+void yk__pool_unwait(process_job *job);
+
+/* Whether a job waits in the queue, or rests. */
+bool yk__pool_holds(const process_job *job);
+
+/* Drops the driver's reference to a job that has ended and is in no ring. */
+void yk__pool_let_go(process_job *job);
 
 /* Hands out what waits, to workers that have room; starts workers. */
 void yk__pool_dispatch(struct process_pool *p);
@@ -119,7 +136,7 @@ void yk__pool_fail_queue(struct process_pool *p, int code, const char *message);
 void yk__pool_drop_spare(struct process_pool *p);
 
 /* A job has left the ring of r. */
-void yk__pool_left_ring(struct process_pool *p, const remote *r);
+void yk__pool_left_ring(struct process_pool *p, const remote *r, const process_job *job);
 
 /* A new worker, or NULL: none can be had now (the timer `respawn` runs, or the queue has failed).
  */

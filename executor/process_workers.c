@@ -5,6 +5,7 @@
 
 #include "arena.h"
 #include "process_pool.h"
+#include "process_terms.h"
 #include "zygote.h"
 
 /* ---- Workers -------------------------------------------------------------------------------- */
@@ -112,9 +113,11 @@ static void zygote_speaks(yk__watch *watch)
 /* ---- What the remotes report ---------------------------------------------------------------- */
 
 /* A worker runs one job at a time: those behind it in the ring have not begun. */
-void yk__pool_left_ring(struct process_pool *p, const remote *r)
+void yk__pool_left_ring(struct process_pool *p, const remote *r, const process_job *job)
 {
     p->open--;
+    if (p->by_priority)
+        p->ringed[job->place.class_]--;
     if (r->open == 0)
         yk__pool_count(&p->running, -1);
 }
@@ -122,7 +125,7 @@ void yk__pool_left_ring(struct process_pool *p, const remote *r)
 static void worker_result(remote *r, process_job *job, const yk__result_slot *slot, void *room)
 {
     struct process_pool *p = r->pool;
-    yk__pool_left_ring(p, r);
+    yk__pool_left_ring(p, r, job);
     yk__pool_life_goes_on(p);
     yk__pool_measured(p, r, job, slot);
     if (yk__future_claim(&job->work.future)) {
@@ -139,23 +142,26 @@ static void worker_result(remote *r, process_job *job, const yk__result_slot *sl
     } else {
         yk_arena_free(room);
     }
-    yk_future_unref(&job->work.future);
+    yk__pool_let_go(job);
 }
 
 static void worker_lost(remote *r, process_job *job, int code, const char *message,
                         yk__death *death)
 {
-    yk__pool_left_ring(r->pool, r);
+    char text[224];
+    yk__pool_left_ring(r->pool, r, job);
     yk__pool_measured_loss(r->pool, r, job, code);
+    if (code == YK_ECRASHED && job->terms && yk__terms_try_again(job))
+        return;
     if (yk__future_claim(&job->work.future))
-        yk__pool_end_failed(job, code, message, death);
-    yk_future_unref(&job->work.future);
+        yk__pool_end_failed(job, code, yk__terms_story(job, message, text, sizeof text), death);
+    yk__pool_let_go(job);
 }
 
 static void worker_returned(remote *r, process_job *job)
 {
     struct process_pool *p = r->pool;
-    yk__pool_left_ring(p, r);
+    yk__pool_left_ring(p, r, job);
     yk_future *f = &job->work.future;
     if (yk_future_cancel_requested(f)) {
         yk__pool_fail_job(job, YK_ECANCELED, "cancelled before it began");

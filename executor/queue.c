@@ -5,6 +5,7 @@ void yk__queue_push(yk__queue *queue, yk__queued *q)
 {
     yk__queued *last = queue->of[q->class_].last;
     q->number = ++queue->pushed;
+    queue->length++;
     q->waits = true;
     q->next = NULL;
     q->prev = last;
@@ -23,6 +24,7 @@ void yk__queue_put_back(yk__queue *queue, yk__queued *q)
     while (next && next->number < q->number) /* others came back before it; seldom many */
         next = next->next;
     yk__queued *prev = next ? next->prev : queue->of[q->class_].last;
+    queue->length++;
     q->waits = true;
     q->prev = prev;
     q->next = next;
@@ -49,6 +51,7 @@ yk__queued *yk__queue_first(const yk__queue *queue)
 
 void yk__queue_remove(yk__queue *queue, yk__queued *q)
 {
+    queue->length--;
     q->waits = false;
     if (q->prev)
         q->prev->next = q->next;
@@ -71,6 +74,21 @@ yk__queued *yk__queue_take(yk__queue *queue)
         if (queue->of[c].first)
             queue->of[c].overtaken++;
     return q;
+}
+
+yk__queued *yk__queue_take_all(yk__queue *queue)
+{
+    yk__queued *list = NULL, **end = &list;
+    for (int c = 0; c < YK__CLASSES; c++) {
+        *end = queue->of[c].first;
+        for (yk__queued *q = *end; q; q = q->next) {
+            q->waits = false;
+            end = &q->next;
+        }
+        queue->of[c].first = queue->of[c].last = NULL;
+    }
+    queue->length = 0;
+    return list;
 }
 
 bool yk__queue_is_all(const yk__queue *queue, uint8_t class_)

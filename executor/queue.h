@@ -32,6 +32,7 @@ typedef struct yk__queue {
         unsigned overtaken; /* how many of higher classes have gone by its first one */
     } of[YK__CLASSES];
     uint64_t pushed;
+    size_t length;
 } yk__queue;
 
 /* The class of a YK_PRIORITY_...; what lies beyond them counts as the nearest. */
@@ -61,6 +62,9 @@ yk__queued *yk__queue_take(yk__queue *queue);
 
 /* Takes this one out, which nobody has to thank for: cancelled, expired. */
 void yk__queue_remove(yk__queue *queue, yk__queued *q);
+
+/* Takes all, as a list by `next` in the order of their classes. */
+yk__queued *yk__queue_take_all(yk__queue *queue);
 
 /* Whether jobs of this class wait, and of no other. */
 bool yk__queue_is_all(const yk__queue *queue, uint8_t class_);
