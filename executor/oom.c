@@ -7,9 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* The number behind "oom_kill " in the file; false: no file, no such line. */
-static bool read_kills(const char *path, uint64_t *kills)
+static bool read_kills(const char *path, yk__oom_mark *mark)
 {
     static const char key[] = "oom_kill ";
     FILE *file = fopen(path, "re");
@@ -21,26 +22,20 @@ static bool read_kills(const char *path, uint64_t *kills)
         const char *digits = line + sizeof key - 1;
         if (strncmp(line, key, sizeof key - 1) != 0 || *digits < '0' || *digits > '9')
             continue;
-        *kills = strtoull(digits, &end, 10);
+        mark->kills = strtoull(digits, &end, 10);
         found = *end == '\n' || *end == '\0';
     }
+    struct stat s;
+    mark->inode = fstat(fileno(file), &s) == 0 ? s.st_ino : 0;
     fclose(file);
     return found;
 }
 
-static uint64_t hash(const char *text)
-{
-    uint64_t h = 14695981039346656037u; /* FNV-1a */
-    for (; *text; text++)
-        h = (h ^ (unsigned char)*text) * 1099511628211u;
-    return h ? h : 1;
-}
-
 static bool read_mark(const char *path, yk__oom_mark *mark)
 {
-    if (!read_kills(path, &mark->kills))
+    if (strlen(path) >= sizeof mark->file || !read_kills(path, mark))
         return false;
-    mark->group = hash(path);
+    strcpy(mark->file, path);
     return true;
 }
 
@@ -78,10 +73,10 @@ static bool read_of_line(const char *root, char *line, yk__oom_mark *mark)
     return false;
 }
 
-yk__oom_mark yk__oom_read(const char *root, pid_t pid)
+void yk__oom_read(yk__oom_mark *mark, const char *root, pid_t pid)
 {
     char path[PATH_MAX], line[PATH_MAX + 64];
-    yk__oom_mark mark = { 0, 0 };
+    *mark = (yk__oom_mark){ 0 };
     if (pid)
         snprintf(path, sizeof path, "%s/proc/%d/cgroup", root, (int)pid);
     else
@@ -89,24 +84,54 @@ yk__oom_mark yk__oom_read(const char *root, pid_t pid)
     FILE *file = fopen(path, "re");
     bool found = false;
     while (file && !found && fgets(line, sizeof line, file))
-        found = read_of_line(root, line, &mark);
+        found = read_of_line(root, line, mark);
     if (file)
         fclose(file);
     if (!found) {
         snprintf(path, sizeof path, "%s/proc/vmstat", root);
-        read_mark(path, &mark);
+        read_mark(path, mark);
     }
-    return mark;
 }
 
-bool yk__oom_was_it(yk__oom_mark *explained, yk__oom_mark start, yk__oom_mark end)
+void yk__oom_read_dead(yk__oom_mark *mark, const char *root, pid_t pid, const yk__oom_mark *start)
 {
-    if (start.group == 0 || start.group != end.group)
+    bool version_1 = strstr(start->file, "/memory.oom_control") != NULL;
+    if (version_1 && read_mark(start->file, mark))
+        return;
+    yk__oom_read(mark, root, pid);
+}
+
+static bool is_taken(const yk__oom_book *book, uint64_t kill)
+{
+    if (kill <= book->base)
+        return true;
+    return kill - book->base <= 64 && (book->taken >> (kill - book->base - 1) & 1);
+}
+
+static void take(yk__oom_book *book, uint64_t kill)
+{
+    if (kill - book->base > 64) { /* what is that long ago is nobody's any more */
+        uint64_t by = kill - book->base - 64;
+        book->taken = by < 64 ? book->taken >> by : 0;
+        book->base += by;
+    }
+    book->taken |= (uint64_t)1 << (kill - book->base - 1);
+}
+
+bool yk__oom_was_it(yk__oom_book *book, const yk__oom_mark *start, const yk__oom_mark *end)
+{
+    if (!start->file[0] || start->inode != end->inode || strcmp(start->file, end->file) != 0)
         return false;
-    bool same = explained->group == end.group && explained->kills > start.kills;
-    uint64_t before = same ? explained->kills : start.kills;
-    if (end.kills <= before)
+    if (book->inode != end->inode || strcmp(book->file, end->file) != 0) {
+        *book =
+            (yk__oom_book){ .inode = end->inode, .base = end->kills > 64 ? end->kills - 64 : 0 };
+        strcpy(book->file, end->file);
+    }
+    uint64_t kill = start->kills < book->base ? book->base + 1 : start->kills + 1;
+    while (kill <= end->kills && is_taken(book, kill))
+        kill++;
+    if (kill > end->kills)
         return false;
-    *explained = (yk__oom_mark){ end.group, before + 1 };
+    take(book, kill);
     return true;
 }

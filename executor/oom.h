@@ -13,18 +13,31 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* What was counted at one time. */
+/* What was counted at one time, and where. */
 typedef struct yk__oom_mark {
-    uint64_t group; /* which control group, in a manner of its own; 0: nothing could be read */
+    char file[512]; /* "": nothing could be read */
+    uint64_t inode; /* a group that was removed and made again counts from 0 */
     uint64_t kills;
 } yk__oom_mark;
 
-/* Reads the count of the group that `pid` is in (0: this process), which may be a zombie. `root`:
- * where /proc and /sys are looked for; "" but in a test. */
-yk__oom_mark yk__oom_read(const char *root, pid_t pid);
+/* Reads the count of the group that `pid` is in (0: this process). `root`: where /proc and /sys are
+ * looked for; "" but in a test. */
+void yk__oom_read(yk__oom_mark *mark, const char *root, pid_t pid);
 
-/* Whether a process that had `start` when it began and has `end` now was killed for lack of memory;
- * `explained` is what the deaths before it have used up, zeroed at first. */
-bool yk__oom_was_it(yk__oom_mark *explained, yk__oom_mark start, yk__oom_mark end);
+/* The same for one that is dead and not reaped, and began with `start`. In version 1 the kernel
+ * does not say any more what group that was in: then it is the one in which it began. */
+void yk__oom_read_dead(yk__oom_mark *mark, const char *root, pid_t pid, const yk__oom_mark *start);
+
+/* Which kills deaths have been put down to. Zeroed at first. */
+typedef struct yk__oom_book {
+    char file[512];
+    uint64_t inode;
+    uint64_t base, taken; /* bit i: kill number base + 1 + i; all up to `base` are */
+} yk__oom_book;
+
+/* Whether a process that began with `start` and is dead with `end` was killed for lack of memory.
+ * Called for each death once, in any order; it is put down to the earliest kill that can have been
+ * its own and is no other's. */
+bool yk__oom_was_it(yk__oom_book *book, const yk__oom_mark *start, const yk__oom_mark *end);
 
 #endif

@@ -108,16 +108,20 @@ static struct {
     size_t n_polled;
     struct child *children;
     size_t n_children;
-    yk__oom_mark explained; /* kills for lack of memory that deaths have been put down to */
+    yk__oom_book book; /* of kills for lack of memory */
 } z;
 
 /* Of a child that is dead and not reaped. */
 static bool ran_out_of_memory(pid_t pid, int signal)
 {
-    for (size_t i = 0; signal == SIGKILL && i < z.n_children; i++)
-        if (z.children[i].pid == pid && !z.children[i].killed)
-            return yk__oom_was_it(&z.explained, z.children[i].memory, yk__oom_read("", pid));
-    return false;
+    size_t i = 0;
+    while (i < z.n_children && z.children[i].pid != pid)
+        i++;
+    if (signal != SIGKILL || i == z.n_children || z.children[i].killed)
+        return false;
+    yk__oom_mark now;
+    yk__oom_read_dead(&now, "", pid, &z.children[i].memory);
+    return yk__oom_was_it(&z.book, &z.children[i].memory, &now);
 }
 
 static void reap_one(pid_t pid, int status, bool out_of_memory)
@@ -200,6 +204,8 @@ static void spawn(int pool, const yk__zygote_message *request, const int *fds)
     bool whole = true;
     for (int i = 0; i < YK__SPAWN_FDS; i++)
         whole &= fds[i] >= 0;
+    yk__oom_mark memory;
+    yk__oom_read(&memory, "", 0); /* it will be in this process's group */
     errno = ENOMEM;
     pid_t pid = whole && make_room() ? fork_worker(request, fds) : -1;
     yk__zygote_message answer = { .serial = request->serial };
@@ -209,8 +215,8 @@ static void spawn(int pool, const yk__zygote_message *request, const int *fds)
         yk__zygote_send(pool, &answer, NULL, 0);
         return;
     }
-    struct child *child = &z.children[z.n_children++];
-    *child = (struct child){ .pid = pid, .serial = request->serial, .pool = pool };
+    struct child child = { .pid = pid, .serial = request->serial, .pool = pool, .memory = memory };
+    z.children[z.n_children++] = child;
     int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     answer.type = YK__ZYGOTE_SPAWNED;
     answer.value = pid;
@@ -218,7 +224,6 @@ static void spawn(int pool, const yk__zygote_message *request, const int *fds)
         yk__zygote_send(pool, &answer, NULL, 0); /* too many descriptors are on their way */
     if (pidfd >= 0)
         close(pidfd);
-    child->memory = yk__oom_read("", 0); /* it starts in this process's group */
 }
 
 /* The child has not been reaped, so its number is still its own. */

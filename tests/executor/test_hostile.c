@@ -44,6 +44,8 @@ enum deed {
     TAKES_ALL_JOBS,
     FORGETS_ALL_JOBS,
     CLEARS_ITS_ORDERS,
+    CRASHES_OF_NOTHING,
+    CRASHES_AT_LENGTH,
     ZEROES,
     ONES,
     DEEDS
@@ -148,6 +150,14 @@ static void commit(yk__channel *ch, int deed)
         ch->down.room = ch;
         ch->down.room_size = 1 << 30;
         break;
+    case CRASHES_OF_NOTHING: /* tells of a signal that it does not die of */
+        memset(&ch->crash, 0x7f, sizeof ch->crash);
+        atomic_store(&ch->crash.signal, SIGSEGV);
+        break;
+    case CRASHES_AT_LENGTH: /* tells of more than there is room for */
+        memset(&ch->crash, 0xff, sizeof ch->crash);
+        atomic_store(&ch->crash.signal, SIGKILL);
+        break;
     case ZEROES:
         memset(ch->results, 0, sizeof ch->results);
         memset((void *)&ch->up, 0, sizeof ch->up);
@@ -155,6 +165,7 @@ static void commit(yk__channel *ch, int deed)
     case ONES:
         memset(ch->results, 0xff, sizeof ch->results);
         memset((void *)&ch->up, 0xff, sizeof ch->up);
+        memset(&ch->crash, 0xff, sizeof ch->crash);
         break;
     }
 }
@@ -215,8 +226,10 @@ static void commit_all(const backend *b, yk_job_fn fn, unsigned n)
             f[k] = k == 4 ? backend_submit(b, ex, fn, &c, sizeof c)
                           : backend_submit(b, ex, job_count, &w, sizeof w);
         assert_int_equal(yk_wait(f, 12, YK_ALL_ENDED, YK_FOREVER), 12);
-        for (int k = 0; k < 12; k++)
+        for (int k = 0; k < 12; k++) {
+            yk_error_backtrace(yk_future_error(f[k]));
             yk_future_unref(f[k]);
+        }
         /* A worker that is still there and has confused itself is found out, or works on. */
         for (int k = 0; k < 3; k++) {
             yk_future *after = backend_submit(b, ex, job_nothing, NULL, 0);
