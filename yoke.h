@@ -5,8 +5,10 @@
  *
  *   executor/job.h        what a job is          loop/task.h    coroutines that await
  *   executor/executor.h   who runs it            loop/loop.h    the loop, and yk_main
- *   executor/future.h     what comes of it       mapreduce/mapreduce.h
- *   executor/wait.h       waiting for it                        one question over a lot of data
+ *   executor/future.h     what comes of it
+ *   executor/wait.h       waiting for it         loop/sync.h    locks, semaphores, ...; queue.h
+ *                                                mapreduce/mapreduce.h
+ *                                                               one question over a lot of data
  */
 #ifndef YOKE_YOKE_H
 #define YOKE_YOKE_H
@@ -23,6 +25,8 @@
 #include "executor/trace.h"
 #include "executor/wait.h"
 #include "loop/loop.h"
+#include "loop/queue.h"
+#include "loop/sync.h"
 #include "loop/task.h"
 #include "mapreduce/mapreduce.h"
 
