@@ -45,7 +45,7 @@ typedef struct yk__meter {
 void yk__meter_init(yk__meter *m, const yk_executor *ex, unsigned index);
 
 /* The worker is there: a thread (called by itself), a process that is being made (pid 0), or one
- * that has been. */
+ * that has been made and is still starting. */
 void yk__meter_thread(yk__meter *m);
 void yk__meter_process(yk__meter *m, pid_t pid);
 

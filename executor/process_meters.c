@@ -23,7 +23,7 @@ int yk__pool_make_meters(struct process_pool *p)
 
 static process_job *front_of(const remote *r)
 {
-    return r->open > 0 ? r->jobs[r->settled % YK__RING] : NULL;
+    return r->ready && r->open > 0 ? r->jobs[r->settled % YK__RING] : NULL;
 }
 
 /* The job at the front came there some time ago, if it is not known when the worker took it. */
@@ -40,6 +40,8 @@ void yk__pool_show(struct process_pool *p, const remote *r, bool at_rest)
     yk__meter *m = &p->meters[r->index];
     const process_job *job = front_of(r);
     bool same = m->front == r->settled;
+    if (r->ready && r->pid)
+        atomic_store_explicit(&m->state, YK_WORKER_IDLE, memory_order_relaxed);
     atomic_store_explicit(&m->jobs, m->jobs_before + r->ended_jobs, memory_order_relaxed);
     if (m->shown ? job && same : !job)
         return;
@@ -70,12 +72,13 @@ void yk__pool_measured_loss(struct process_pool *p, const remote *r, const proce
         yk__meter_ran(&p->meters[r->index], &p->ex, &job->work, began, now - began, code);
 }
 
-void yk__pool_worker_made(struct process_pool *p, const remote *r)
+void yk__pool_worker_made(struct process_pool *p, remote *r)
 {
     yk__meter *m = &p->meters[r->index];
     if (atomic_load_explicit(&m->starts, memory_order_relaxed) > 0)
         yk__pool_count(&p->restarts, 1);
     m->shown = false;
+    r->lane = &m->lane;
     yk__meter_process(m, 0);
 }
 

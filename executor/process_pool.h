@@ -186,7 +186,7 @@ void yk__pool_measured_loss(struct process_pool *p, const remote *r, const proce
                             int code);
 
 /* A worker has been asked for; is there; is gone. */
-void yk__pool_worker_made(struct process_pool *p, const remote *r);
+void yk__pool_worker_made(struct process_pool *p, remote *r);
 void yk__pool_worker_there(struct process_pool *p, const remote *r);
 void yk__pool_worker_gone(struct process_pool *p, const remote *r, bool crashed);
 

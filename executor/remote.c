@@ -470,6 +470,7 @@ static void signal_group(remote *r, int sig)
 {
     if (r->dead)
         return;
+    yk__trace_worker(r->lane, "signal", sig);
     if (r->pid == 0) {
         if (r->zygote_gone && sig == SIGKILL)
             cut_lifeline(r);
@@ -528,6 +529,8 @@ void yk__remote_stop_job(remote *r, int reason)
 {
     if (r->ladder != AT_PEACE || r->dead)
         return;
+    if (reason == YK_EJOBTIMEOUT)
+        yk__trace_worker(r->lane, "time limit passed", 0);
     r->reason = reason;
     r->stopped = r->settled;
     r->front_since = yk_now();

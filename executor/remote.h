@@ -13,6 +13,7 @@
 #include "channel.h"
 #include "process_job.h"
 #include "reactor.h"
+#include "trace_events.h"
 #include "zygote.h"
 
 typedef struct remote remote;
@@ -43,6 +44,7 @@ struct remote {
     uint64_t grace; /* nanoseconds between two steps of the ladder */
     unsigned index;
     uint32_t serial;
+    const yk__lane *lane; /* of the trace; the pool's. NULL: nothing is told */
 
     /* Its start. Not ready: it may still be in its initializer. Held: it is given no jobs yet. */
     bool ready, held, start_failed, late;

@@ -108,7 +108,7 @@ void yk__meter_process(yk__meter *m, pid_t pid)
         add(&m->starts, 1);
     else
         yk__trace_worker(&m->lane, "worker started", 0);
-    stands(m, pid, pid ? YK_WORKER_IDLE : YK_WORKER_STARTING);
+    stands(m, pid, YK_WORKER_STARTING);
 }
 
 void yk__meter_gone(yk__meter *m)

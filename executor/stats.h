@@ -81,7 +81,7 @@ void yk_executor_get_stats(struct yk_executor *ex, yk_executor_stats *stats);
 
 typedef enum yk_worker_state {
     YK_WORKER_NONE,     /* never started, or gone: its place is free */
-    YK_WORKER_STARTING, /* a process that is being made */
+    YK_WORKER_STARTING, /* a process that is being made, or is in its initializer */
     YK_WORKER_IDLE,     /* waits for work, or is between two jobs */
     YK_WORKER_RUNNING,  /* runs a job */
 } yk_worker_state;

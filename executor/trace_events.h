@@ -37,12 +37,12 @@ void yk__trace_end(const yk__lane *lane, const struct yk__work *work, uint64_t e
 /* It waited, and will never run. */
 void yk__trace_never_ran(const struct yk__work *work, int code);
 
-/* Something happened to the worker of this lane, now; `value` explains it where it is not 0. What
- * is a string constant without anything that JSON would escape. */
+/* Something happened to the worker of this lane (NULL: it has none), now; `value` explains it where
+ * it is not 0. What is a string constant without anything that JSON would escape. */
 void yk__trace_worker_event(const yk__lane *lane, const char *what, int value);
 static inline void yk__trace_worker(const yk__lane *lane, const char *what, int value)
 {
-    if (yk__tracing())
+    if (yk__tracing() && lane)
         yk__trace_worker_event(lane, what, value);
 }
 

@@ -3,7 +3,10 @@
 #include "support/proc.h"
 
 #include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <uv.h>
 
 static void unref_all(yk_future **f, size_t n)
@@ -15,6 +18,16 @@ static void unref_all(yk_future **f, size_t n)
 static block waiting_block(word *w)
 {
     return (block){ .begun = &w[0], .go = &w[1] };
+}
+
+/* The row of a worker that runs a job. */
+static bool running_row(yk_executor *ex, yk_worker_stats *rows, size_t max, size_t *at)
+{
+    size_t n = yk_executor_workers(ex, rows, max);
+    for (*at = 0; *at < n && *at < max; ++*at)
+        if (rows[*at].state == YK_WORKER_RUNNING)
+            return true;
+    return false;
 }
 
 /* ---- S01 to S03 -------------------------------------------------------------------------------
@@ -448,6 +461,178 @@ static void test_S16_shutdown_with_a_deadline_then_by_force(void **state)
     on_every_backend(with_a_deadline);
 }
 
+/* What is stuck is told: the job, the worker and its number, and how many wait. */
+static void names_what_is_stuck(const backend *b)
+{
+    yk_executor *ex = OPEN(b, .workers = 1, .kill_grace_ms = 20);
+    word *w = words_new(2);
+    block arg = waiting_block(w);
+    yk_future *f[3];
+    f[0] = backend_submit_opts(b, ex, job_block, &arg, sizeof arg,
+                               (yk_job_options){ .name = "resize" });
+    for (int i = 1; i < 3; i++)
+        f[i] = backend_submit(b, ex, job_nothing, NULL, 0);
+    eventually(word_get(&w[0]) == 1);
+    yk_worker_stats rows[16];
+    size_t at = 0;
+    eventually(running_row(ex, rows, COUNT_OF(rows), &at));
+
+    char stuck[256] = "", wanted[256];
+    assert_int_equal(yk_executor_shutdown(ex, .deadline = yk_after_ms(2), .stuck = stuck,
+                                          .stuck_size = sizeof stuck),
+                     UV_ETIMEDOUT);
+    snprintf(wanted, sizeof wanted, "job 'resize' on worker %u (%s%s%s %d) for ", rows[at].worker,
+             rows[at].part, b->hybrid ? ", " : "", b->processes ? "pid" : "tid",
+             (int)(b->processes ? rows[at].pid : rows[at].tid));
+    assert_memory_equal(stuck, wanted, strlen(wanted));
+    double seconds = -1;
+    assert_int_equal(sscanf(stuck + strlen(wanted), "%lf s\n", &seconds), 1);
+    assert_true(seconds >= 0);
+    assert_string_equal(strchr(stuck, '\n') + 1, "2 waiting\n");
+
+    char few[8];
+    memset(few, 'x', sizeof few);
+    assert_int_equal(yk_executor_shutdown(ex, .deadline = 1, .stuck = few, .stuck_size = 6),
+                     UV_ETIMEDOUT);
+    assert_memory_equal(few, "job '\0x", 7);
+    word_set(&w[1], 1);
+    memset(few, 'x', sizeof few);
+    assert_int_equal(yk_executor_shutdown(ex, .stuck = few, .stuck_size = sizeof few), 0);
+    assert_int_equal(few[0], 'x'); /* only where the deadline has passed */
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(yk_future_state(f[i]), YK_DONE);
+    unref_all(f, 3);
+    backend_close(ex);
+    yk_arena_free(w);
+}
+
+static void test_S16_shutdown_names_what_is_stuck(void **state)
+{
+    (void)state;
+    on_every_backend(names_what_is_stuck);
+}
+
+/* Also a forced shutdown returns by its deadline, when the job does not heed it. */
+static void deaf_to_the_end(const backend *b)
+{
+    yk_executor *ex = OPEN(b, .workers = 2, .kill_grace_ms = 3600000);
+    word *w = words_new(2);
+    block arg = { .begun = &w[0], .go = &w[1], .deaf = true };
+    yk_future *f;
+    if (b->processes)
+        f = backend_submit(b, ex, job_ignore_term, &w, sizeof w);
+    else
+        f = backend_submit(b, ex, job_block, &arg, sizeof arg);
+    eventually(word_get(&w[0]) == 1);
+    char stuck[256] = "";
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(yk_executor_shutdown(ex, .cancel_running = true,
+                                              .deadline = yk_after_ms(5), .stuck = stuck,
+                                              .stuck_size = sizeof stuck),
+                         UV_ETIMEDOUT);
+    assert_memory_equal(stuck, "a job on worker ", 16);
+    yk_worker_stats rows[16];
+    size_t at = 0;
+    assert_true(running_row(ex, rows, COUNT_OF(rows), &at));
+    if (b->processes)
+        kill(rows[at].pid, SIGKILL);
+    else
+        word_set(&w[1], 1);
+    assert_int_equal(yk_executor_shutdown(ex), 0);
+    assert_true(yk_future_ended(f));
+    yk_future_unref(f);
+    backend_close(ex);
+    yk_arena_free(w);
+}
+
+static void test_S16_a_forced_shutdown_keeps_its_deadline(void **state)
+{
+    (void)state;
+    on_every_backend(deaf_to_the_end);
+}
+
+/* ---- S13
+ * -----------------------------------------------------------------------------------------
+ */
+
+/* `dead`: one worker has died by then. */
+static void force_what_runs(const backend *b, bool dead)
+{
+    enum { N = 6 };
+    yk_executor *ex = OPEN(b, .workers = 2, .kill_grace_ms = 20);
+    word *w = words_new(2);
+    block arg = { .begun = &w[0], .deaf = b->processes, .ended = &w[1] };
+    yk_future *f[N];
+    for (int i = 0; i < N; i++)
+        f[i] = backend_submit(b, ex, job_block, &arg, sizeof arg);
+    eventually(word_get(&w[0]) == 2);
+    yk_worker_stats rows[16];
+    size_t at = 0;
+    if (dead) {
+        eventually(running_row(ex, rows, COUNT_OF(rows), &at));
+        assert_int_equal(kill(rows[at].pid, SIGKILL), 0);
+    }
+    assert_int_equal(yk_executor_shutdown(ex, .cancel_running = true), 0);
+    size_t crashed = 0;
+    for (int i = 0; i < N; i++) {
+        assert_true(yk_future_ended(f[i]));
+        assert_int_not_equal(yk_future_state(f[i]), YK_DONE);
+        crashed += yk_future_state(f[i]) == YK_FAILED;
+    }
+    assert_in_range(crashed, 0, dead);
+    assert_int_equal(word_get(&w[1]), b->processes ? 0 : 2); /* processes were not asked */
+    yk_future *late = backend_submit(b, ex, job_nothing, NULL, 0);
+    assert_int_equal(yk_await(late), YK_ECLOSED);
+    yk_future_unref(late);
+    unref_all(f, N);
+    backend_close(ex);
+    yk_arena_free(w);
+}
+
+static void forced_alive(const backend *b)
+{
+    force_what_runs(b, false);
+}
+
+static void forced_with_a_dead_worker(const backend *b)
+{
+    force_what_runs(b, true);
+}
+
+static void test_S13_what_is_forced_to_end_is_never_done(void **state)
+{
+    (void)state;
+    on_every_backend(forced_alive);
+}
+
+static void test_S13_a_forced_shutdown_with_a_dead_worker(void **state)
+{
+    (void)state;
+    on_processes(forced_with_a_dead_worker);
+}
+
+static void forced_before_the_start(const backend *b)
+{
+    for (size_t round = 0; round < 2 + support_rounds(20); round++) {
+        yk_executor *ex = OPEN(b, .workers = 3, .kill_grace_ms = 20);
+        block arg = { .deaf = b->processes };
+        yk_future *f[3];
+        for (int i = 0; i < 3; i++)
+            f[i] = backend_submit(b, ex, job_block, &arg, sizeof arg);
+        assert_int_equal(yk_executor_shutdown(ex, .cancel_running = true), 0);
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(yk_future_state(f[i]), YK_CANCELLED);
+        unref_all(f, 3);
+        backend_close(ex);
+    }
+}
+
+static void test_S13_a_forced_shutdown_while_workers_start(void **state)
+{
+    (void)state;
+    on_every_backend(forced_before_the_start);
+}
+
 static void nothing_at_all(const backend *b)
 {
     for (int i = 0; i < 5; i++) {
@@ -482,7 +667,12 @@ int main(void)
         TEST(test_S11_the_last_reference_goes_without_a_shutdown),
         TEST(test_S14_a_forced_shutdown_ends_jobs_that_never_would),
         TEST(test_S15_two_executors_are_forced_at_once),
+        TEST(test_S13_what_is_forced_to_end_is_never_done),
+        TEST(test_S13_a_forced_shutdown_with_a_dead_worker),
+        TEST(test_S13_a_forced_shutdown_while_workers_start),
         TEST(test_S16_shutdown_with_a_deadline_then_by_force),
+        TEST(test_S16_shutdown_names_what_is_stuck),
+        TEST(test_S16_a_forced_shutdown_keeps_its_deadline),
     };
     return RUN_TESTS("shutdown", tests);
 }
