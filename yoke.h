@@ -22,6 +22,7 @@
 #include "executor/job.h"
 #include "executor/map.h"
 #include "executor/stats.h"
+#include "executor/stream.h"
 #include "executor/trace.h"
 #include "executor/wait.h"
 #include "loop/loop.h"

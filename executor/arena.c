@@ -230,6 +230,16 @@ bool yk_arena_contains(const void *p)
     return arena.base && c >= arena.base && c < arena.base + arena.size;
 }
 
+uint32_t yk__arena_page(const void *block)
+{
+    return (uint32_t)((size_t)((const unsigned char *)block - arena.base) >> PAGE_SHIFT) + 1;
+}
+
+void *yk__arena_at(uint32_t page)
+{
+    return arena.base + ((size_t)(page - 1) << PAGE_SHIFT);
+}
+
 size_t yk_arena_used(void)
 {
     pthread_mutex_lock(&arena.lock);

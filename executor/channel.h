@@ -52,7 +52,8 @@ static inline uint32_t yk__slot_state(uint32_t position, uint32_t state)
 
 typedef struct yk__job_slot {
     _Atomic uint32_t state;
-    uint32_t measured; /* 1: the worker is to say when it began and how long it ran */
+    uint32_t measured : 1; /* the worker is to say when it began and how long it ran */
+    uint32_t stream : 31;  /* yk__arena_page of the ring for what the job emits; 0: it has none */
     yk_job_fn fn;
     void *arg; /* in the arena; NULL: inline */
     uint64_t arg_len;
@@ -62,7 +63,8 @@ typedef struct yk__job_slot {
 typedef struct yk__result_slot {
     uint32_t position;
     int32_t code;     /* 0: done */
-    uint32_t in_room; /* the result lies in the room that the parent granted */
+    uint16_t in_room; /* the result lies in the room that the parent granted */
+    uint16_t told;    /* the job has said how far it is */
     uint32_t ran;     /* of a measured job, packed; see yk__ran_packed */
     uint64_t len;
     uint64_t began;                                           /* of a measured job, by yk_now() */
@@ -96,6 +98,7 @@ typedef struct yk__channel {
         void *room;                /* the granted block of the arena, NULL: refused */
         uint64_t room_size;
         const struct yk__worker_spec *spec; /* or NULL; written before the process is asked for */
+        yk__cell *cells; /* [YK__RING], in the arena: the progress of the job at each position */
     } down;
     /* Written by the worker. */
     struct {
@@ -106,6 +109,9 @@ typedef struct yk__channel {
                                                             even: awake */
         _Atomic uint32_t wanted; /* counts requests for room; seq_cst, against `parked` */
         _Atomic uint64_t want_size;
+        _Atomic uint32_t attention; /* counts calls for the driver's attention: the reader of the
+                                       running job's stream sleeps, or a value that somebody awaits
+                                       was reached; seq_cst, against `parked` */
         /* Of its start. seq_cst, against `parked`, after the message. */
         alignas(YK__CACHE_LINE) _Atomic uint32_t ready; /* YK__WORKER_... */
         int32_t start_code;

@@ -37,6 +37,7 @@ static const struct {
     { YK_EEXPIRED, "YK_EEXPIRED", "the job did not begin in time" },
     { YK_EINIT, "YK_EINIT", "a worker's initializer failed" },
     { YK_EOWNERDEAD, "YK_EOWNERDEAD", "the mutex's last owner died holding it" },
+    { YK_ENOSTREAM, "YK_ENOSTREAM", "the job was submitted without the option 'stream'" },
     { YK_EBROKEN, "YK_EBROKEN", "the barrier was reset or aborted" },
     { YK_END, "YK_END", "nothing more follows" },
 };

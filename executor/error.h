@@ -35,6 +35,7 @@ enum {
     YK_EEXPIRED = -20018,    /* the job had not begun by its start_by, and never will */
     YK_EINIT = -20019,       /* a worker's initializer failed */
     YK_EOWNERDEAD = -20020,  /* the last owner of a mutex died holding it; the caller owns it now */
+    YK_ENOSTREAM = -20022,   /* the job was submitted without the option `stream` */
     YK_EBROKEN = -20031,     /* the barrier was reset or aborted */
     YK_END = -20015,         /* nothing more follows; the end of an iteration, not a failure */
 };

@@ -233,6 +233,9 @@ void yk__work_init(yk__work *work, const yk__future_ops *ops, yk_job_fn fn,
     work->arg_len = 0;
     work->timeout = ms > UINT64_MAX / 4 / 1000000u ? 0 : ms * 1000000u;
     work->stamped = 0;
+    atomic_init(&work->progress.done, 0);
+    atomic_init(&work->progress.total, 0);
+    atomic_init(&work->live, NULL);
     work->name[0] = '\0';
     if (options->name)
         snprintf(work->name, sizeof work->name, "%s", options->name);

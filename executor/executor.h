@@ -100,6 +100,8 @@ typedef struct yk_job_options {
                           jobs that may be done twice. The first retry comes after 10 ms, each
                           further one after twice as long, 1 s at most, and behind the jobs that
                           wait. After the last one it fails with YK_ECRASHED */
+    size_t stream; /* the job emits partial results (stream.h), and so many bytes of them may wait
+                      unread; 0: it emits none */
 } yk_job_options;
 
 /* Submits fn with a copy of `len` bytes at `arg` (NULL and 0 for none). Never returns NULL: a job

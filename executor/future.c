@@ -17,6 +17,7 @@
 
 #include "promise.h"
 #include "trace_events.h"
+#include "ring.h"
 
 enum place_state { FREE, ARMING, ARMED, FIRED };
 
@@ -240,6 +241,8 @@ int yk_future_cancel(yk_future *f)
         }
     }
     yk__trace_cancel(f);
+    if (f->stream)
+        yk__stream_close(f->stream, YK_ECANCELED);
     bool ran = (s & YK__STATE_MASK) == YK_RUNNING;
     if (f->ops->cancel)
         f->ops->cancel(f);
@@ -268,6 +271,7 @@ void yk__future_init(yk_future *f, const yk__future_ops *ops)
     atomic_init(&f->state, YK_PENDING);
     atomic_init(&f->refs, 1);
     f->ops = ops;
+    f->stream = NULL;
     f->first.next = NULL;
     atomic_init(&f->first.state, FREE);
     atomic_init(&f->places, &f->first);
@@ -296,13 +300,32 @@ static void destroy(yk_future *f)
     if (f->free_result)
         f->free_result(f->result);
     yk__error_free(f->error);
+    yk__stream_release(f->stream);
     f->ops->free(f);
+}
+
+/* Where one reference is left, it is the executor's, or the job has ended: nobody will read the
+ * stream any more. The stream has a count of its own, since the future may be gone by then. */
+static void unref_streaming(yk_future *f)
+{
+    yk__stream *s = f->stream;
+    yk__stream_hold(s);
+    uint32_t before = atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel);
+    if (before == 1)
+        destroy(f);
+    else if (before == 2)
+        yk__stream_close(s, YK_ECLOSED);
+    yk__stream_release(s);
 }
 
 void yk_future_unref(yk_future *f)
 {
     if (!f)
         return;
+    if (f->stream) {
+        unref_streaming(f);
+        return;
+    }
     /* Release what this holder did; acquire what all others did before freeing. Who sees its own
      * reference alone need not take it away: nobody is left to make another. */
     if (atomic_load_explicit(&f->refs, memory_order_acquire) == 1 ||

@@ -80,6 +80,12 @@ void yk__linger(yk_future *f);
 
 /* ---- A job on its way ----------------------------------------------------------------------- */
 
+/* How far a job has come: see progress.c. Written by the job; the atomics are release and acquire.
+ */
+typedef struct yk__cell {
+    _Atomic uint64_t done, total;
+} yk__cell;
+
 /* Any job of any executor: the future, and what is to be run. Pools embed it first. */
 typedef struct yk__work {
     yk_future future;
@@ -88,6 +94,8 @@ typedef struct yk__work {
     size_t arg_len;
     uint64_t timeout; /* nanoseconds; 0: none */
     uint64_t stamped; /* when it was submitted, if it is measured (meter.h); else 0 */
+    yk__cell progress;
+    _Atomic(yk__cell *) live; /* where the job writes it now, if not to `progress`; else NULL */
     char name[YK__NAME_MAX];
 } yk__work;
 
@@ -96,6 +104,9 @@ const char *yk__work_label(const yk__work *work, char *buffer);
 
 void yk__work_init(yk__work *work, const yk__future_ops *ops, yk_job_fn fn,
                    const yk_job_options *options, uint64_t default_timeout_ms);
+
+/* The job has left the ring of its process. `told`: it may have said how far it is. */
+void yk__work_left(yk__work *work, bool told);
 
 /* ---- A job while it runs: what is behind yk_job --------------------------------------------- */
 
@@ -108,6 +119,10 @@ struct yk_job {
     /* Room for a result, or NULL; replaces what was given before. */
     void *(*room)(yk_job *job, size_t len);
     bool (*cancelled)(const yk_job *job);
+    yk__cell *cell;            /* of its progress; never NULL */
+    bool told;                 /* something was written to it */
+    struct yk__ring *ring;     /* of what it emits, or NULL */
+    struct yk__stream *stream; /* the reader's side; NULL in a worker process */
     char message[YK__MESSAGE_MAX];
 };
 

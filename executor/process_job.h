@@ -21,6 +21,7 @@ typedef struct process_job {
     void *block;   /* of the arena: an argument that does not fit a slot */
     bool admitted; /* holds a permit of the bounded queue: until it begins, or is cancelled before
                       (whichever of the two the future's state decides for) */
+    uint32_t ring_page; /* of what it emits, as in its slot */
 
     yk__queued place;  /* in the pool's queue */
     struct remote *on; /* whose ring it is in, at `position` */

@@ -6,8 +6,10 @@
 #include <uv.h>
 
 #include "arena.h"
+#include "arena_internal.h"
 #include "init.h"
 #include "process_terms.h"
+#include "ring.h"
 #include "wait.h"
 
 #define DEFAULT_GRACE (250 * YK__MS)
@@ -123,7 +125,18 @@ static void job_free(yk_future *f)
     yk__executor_release(&p->ex);
 }
 
-static const yk__future_ops job_ops = { cancel_asked, job_dropped, job_free };
+static const yk__future_ops job_ops = { cancel_asked, job_dropped, job_free, true };
+
+static int give_stream(process_job *job, const yk_job_options *options)
+{
+    job->ring_page = 0;
+    if (options->stream == 0)
+        return 0;
+    int err = yk__stream_open(&job->work, options, true);
+    if (!err)
+        job->ring_page = yk__arena_page(yk__stream_ring(job->work.future.stream));
+    return err;
+}
 
 static process_job *job_new(struct process_pool *p, yk_job_fn fn, const void *arg, size_t len,
                             const yk_job_options *options)
@@ -139,6 +152,12 @@ static process_job *job_new(struct process_pool *p, yk_job_fn fn, const void *ar
     /* The caller's and the driver's. */
     atomic_store_explicit(&job->work.future.refs, 2, memory_order_relaxed);
     yk__stamp(&p->ex, &job->work);
+    if (give_stream(job, options)) {
+        free(job);
+        yk_arena_free(block);
+        yk__executor_release(&p->ex);
+        return NULL;
+    }
     job->pool = p;
     job->block = block;
     job->admitted = yk__admission_bounded(&p->admission);
@@ -312,6 +331,7 @@ static void pool_free(yk_executor *ex)
     yk_future_unref(p->gone);
     yk__admission_destroy(&p->admission);
     yk__pool_life_free(p);
+    yk_arena_free(p->cells);
     free(p->remotes);
     free(p->meters);
     free(p);
@@ -359,14 +379,17 @@ static struct process_pool *pool_alloc(const yk_pool_options *options, unsigned 
 {
     struct process_pool *p = calloc(1, sizeof *p);
     remote **remotes = calloc(workers, sizeof(remote *));
+    yk__cell *cells = yk_arena_alloc(workers * YK__RING * sizeof *cells);
     yk_future *gone = yk_future_new();
-    if (!p || !remotes || !gone) {
+    if (!p || !remotes || !cells || !gone) {
         free(p);
         free(remotes);
+        yk_arena_free(cells);
         yk_future_unref(gone);
         return NULL;
     }
     p->remotes = remotes;
+    p->cells = cells;
     p->gone = gone;
     yk_future_set_running(gone); /* a task that is cancelled while it awaits the end ends nothing */
     p->max_workers = workers;

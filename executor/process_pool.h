@@ -60,6 +60,7 @@ struct process_pool {
     yk__source source;
     yk__watch zygote; /* its fd: the pool's socket, -1 when there is none */
     remote **remotes; /* [max_workers]; NULL: no such worker now */
+    yk__cell *cells;  /* [max_workers][YK__RING], in the arena: see progress.c */
     unsigned n_remotes;
     uint32_t last_serial;
     yk__queue queue;

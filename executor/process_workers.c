@@ -46,6 +46,9 @@ remote *yk__pool_start_worker(struct process_pool *p)
     }
     r->grace = p->grace;
     yk__pool_life_begins(p, r);
+    yk__cell *cells = p->cells + (size_t)i * YK__RING;
+    memset((void *)cells, 0, YK__RING * sizeof *cells);
+    yk__remote_set_cells(r, cells);
     yk__remote_announce(r, atomic_load_explicit(&p->reactor->parked, memory_order_relaxed));
     p->remotes[i] = r;
     p->n_remotes++;

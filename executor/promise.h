@@ -42,6 +42,7 @@ typedef struct yk__future_ops {
     void (*dropped)(yk_future *f);
     /* The last reference is gone; result and error have been freed. Frees the memory. */
     void (*free)(yk_future *f);
+    bool job; /* it is a job's: the first member of a yk__work */
 } yk__future_ops;
 
 /* One place in the list of those who wait for a future. It belongs to the future, which frees it at
@@ -61,6 +62,7 @@ struct yk_future {
     _Atomic uint32_t state;
     _Atomic uint32_t refs;
     const yk__future_ops *ops;
+    struct yk__stream *stream;   /* of a job that streams, or NULL; constant */
     _Atomic(yk__place *) places; /* newest first; ends with `first`; closed when the future ends */
     yk__place *fired;            /* the settling thread's: the list, once it was closed */
     yk__place first;

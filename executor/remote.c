@@ -15,7 +15,9 @@
 #include <uv.h>
 
 #include "arena.h"
+#include "arena_internal.h"
 #include "park.h"
+#include "ring.h"
 
 #define STATUS_PATIENCE \
     ((uint64_t)500 * 1000000) /* for the zygote to report a death that was seen */
@@ -221,6 +223,12 @@ static void front_changed(remote *r)
     }
 }
 
+void yk__remote_set_cells(remote *r, yk__cell *cells)
+{
+    r->ch->down.cells = cells;
+    r->cells = cells;
+}
+
 void yk__remote_push(remote *r, process_job *job)
 {
     yk__job_slot *slot = &r->ch->jobs[r->submitted % YK__RING];
@@ -228,12 +236,15 @@ void yk__remote_push(remote *r, process_job *job)
     slot->arg = job->block;
     slot->arg_len = job->work.arg_len;
     slot->measured = job->work.stamped != 0;
+    slot->stream = job->ring_page & (UINT32_MAX >> 1);
     if (!job->block && job->work.arg_len > 0)
         memcpy(slot->inline_arg, job->work.arg, job->work.arg_len);
     atomic_store_explicit(&slot->state, yk__slot_state(r->submitted, YK__SLOT_QUEUED),
                           memory_order_relaxed);
     job->on = r;
     job->position = r->submitted;
+    atomic_store_explicit(&job->work.live, &r->cells[r->submitted % YK__RING],
+                          memory_order_release);
     *at(r, r->submitted) = job;
     bool front = r->open++ == 0;
     if (front)
@@ -259,6 +270,7 @@ bool yk__remote_withdraw(remote *r, process_job *job)
     bool front = job->position == r->settled;
     *at(r, job->position) = NULL;
     job->on = NULL;
+    yk__work_left(&job->work, false);
     r->open--;
     if (front)
         front_changed(r);
@@ -378,6 +390,7 @@ static bool drain_one(remote *r)
     }
     *at(r, slot.position) = NULL;
     job->on = NULL;
+    yk__work_left(&job->work, slot.told);
     r->open--;
     r->settled++;
     skip_withdrawn(r); /* what is called next may ask which job is at the front */
@@ -422,6 +435,18 @@ static bool answer_request(remote *r, uint32_t wanted)
     return true;
 }
 
+/* The job whose stream it may be about is at the front: those before it have been drained. */
+static bool attend(remote *r, uint32_t attention)
+{
+    if (attention == r->attention)
+        return false;
+    r->attention = attention;
+    process_job *job = r->open > 0 ? *at(r, r->settled) : NULL;
+    if (job && job->work.future.stream)
+        yk__stream_rouse(job->work.future.stream);
+    return true;
+}
+
 bool yk__remote_drain(remote *r)
 {
     return drain(r);
@@ -434,8 +459,10 @@ bool yk__remote_turn(remote *r)
     ring_if_due(r);
     /* Requests are read before results: a room that a result took is not granted twice. */
     uint32_t wanted = atomic_load(&r->ch->up.wanted);
+    uint32_t attention = atomic_load(&r->ch->up.attention);
     bool busy = !r->ready && look_at_start(r);
     busy |= drain(r);
+    busy |= attend(r, attention);
     return answer_request(r, wanted) || busy;
 }
 
@@ -446,6 +473,7 @@ bool yk__remote_announce(remote *r, uint32_t parked)
     return !r->broken && !r->dead &&
            (atomic_load(&r->ch->up.finished) != r->drained ||
             atomic_load(&r->ch->up.wanted) != r->answered ||
+            atomic_load(&r->ch->up.attention) != r->attention ||
             (!r->ready && !r->start_failed && atomic_load(&r->ch->up.ready) != YK__WORKER_STARTS));
 }
 
@@ -672,6 +700,7 @@ static void settle_open_jobs(remote *r)
         if (!job)
             continue;
         job->on = NULL;
+        yk__work_left(&job->work, true);
         r->open--;
         lose(r, job);
     }

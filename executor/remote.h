@@ -61,9 +61,11 @@ struct remote {
     bool bell_due;               /* it may not know of its newest jobs */
     process_job *jobs[YK__RING]; /* by position; NULL: withdrawn */
 
-    void *room; /* granted and not yet used, or NULL */
+    yk__cell *cells; /* by position: see channel.h */
+    void *room;      /* granted and not yet used, or NULL */
     uint64_t room_size;
     uint32_t answered;
+    uint32_t attention; /* calls for it that were heard */
 
     int zygote;      /* the pool's socket to it; not owned */
     int lifeline;    /* the writing end; -1 when closed */
@@ -106,6 +108,10 @@ bool yk__remote_withdraw(remote *r, process_job *job);
 
 /* Takes back up to `n` of the newest jobs that it has not begun, by ops->returned. */
 void yk__remote_withdraw_some(remote *r, unsigned n);
+
+/* Where its jobs say how far they are: YK__RING cells, which must be zero. Before the first push.
+ */
+void yk__remote_set_cells(remote *r, yk__cell *cells);
 
 /* Asks the job at the front to stop for `reason`, and climbs the ladder from there. */
 void yk__remote_stop_job(remote *r, int reason);

@@ -31,6 +31,7 @@
 #include "internal.h"
 #include "meter.h"
 #include "park.h"
+#include "ring.h"
 #include "wait.h"
 
 #define MAX_WORKERS 1024
@@ -321,6 +322,9 @@ static void run_job(struct worker *w, struct thread_job *job)
     r.job.worker = w->index;
     r.job.room = result_room;
     r.job.cancelled = job_is_cancelled;
+    r.job.cell = &job->work.progress;
+    r.job.stream = f->stream;
+    r.job.ring = yk__stream_ring(f->stream);
     r.of = job;
     r.deadline = job->work.timeout ? yk_now() + job->work.timeout : YK_FOREVER;
     yk__meter_begin(&w->meter, &job->work);
@@ -440,7 +444,7 @@ static void job_free(yk_future *f)
     free(f);
 }
 
-static const yk__future_ops job_ops = { .dropped = job_dropped, .free = job_free };
+static const yk__future_ops job_ops = { .dropped = job_dropped, .free = job_free, .job = true };
 
 static struct thread_job *job_new(struct pool *p, yk_job_fn fn, const void *arg, size_t len,
                                   const yk_job_options *options)
@@ -451,6 +455,10 @@ static struct thread_job *job_new(struct pool *p, yk_job_fn fn, const void *arg,
     if (!job)
         return NULL;
     yk__work_init(&job->work, &job_ops, fn, options, p->timeout_ms);
+    if (yk__stream_open(&job->work, options, false)) {
+        free(job);
+        return NULL;
+    }
     /* The caller's and the queue's; nobody else knows of it yet. */
     atomic_store_explicit(&job->work.future.refs, 2, memory_order_relaxed);
     yk__stamp(&p->ex, &job->work);
@@ -477,6 +485,7 @@ static yk_future *pool_submit(yk_executor *ex, yk_job_fn fn, const void *arg, si
         atomic_fetch_sub(&p->received, 1);
         if (err == YK_ECLOSED)
             wake_all(p);
+        yk__stream_release(f->stream);
         free(job);
         return yk__future_failed(err, NULL);
     }

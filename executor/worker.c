@@ -10,8 +10,10 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "arena_internal.h"
 #include "channel.h"
 #include "park.h"
+#include "ring.h"
 #include "worker_spec.h"
 
 /* The worker's own state; it has one thread. */
@@ -22,6 +24,7 @@ static struct {
     uint32_t taken;      /* the position of the next job */
     uint32_t finished;   /* results published */
     uint32_t wanted;     /* requests for room made */
+    uint32_t attention;  /* calls for attention made */
     uint32_t sleeps;     /* odd while asleep */
     uint32_t woken;      /* the sleep of the parent that was last ended by this worker */
     uint32_t grant_used; /* the number of the last grant whose room went into a result */
@@ -44,6 +47,12 @@ static void wake_parent(void)
     uint64_t one = 1;
     ssize_t n = write(w.wake_fd, &one, sizeof one);
     (void)n; /* EAGAIN: it is readable as it is */
+}
+
+void yk__worker_call_attention(void)
+{
+    atomic_store(&w.ch->up.attention, ++w.attention);
+    wake_parent();
 }
 
 /* Sleeps until the bell rings, unless `ready` says that there is no need to. */
@@ -114,6 +123,7 @@ static void publish(const yk_job *job, int code)
     r->position = w.position;
     r->code = code;
     r->in_room = in_room;
+    r->told = job->told;
     if (w.began) {
         r->began = w.began;
         r->ran = yk__ran_packed(yk_now() - w.began);
@@ -136,6 +146,8 @@ static void run(yk__job_slot *slot)
     job.worker = w.index;
     job.room = result_room;
     job.cancelled = job_is_cancelled;
+    job.cell = &w.ch->down.cells[w.position % YK__RING];
+    job.ring = slot->stream ? yk__arena_at(slot->stream) : NULL;
     w.in_room = false;
     atomic_store_explicit(&w.ch->up.started, yk_now(), memory_order_relaxed);
     w.began = slot->measured ? yk_now() : 0;

@@ -14,6 +14,10 @@ struct yk__worker_start {
 /* Runs jobs until it is told to stop; in a process just forked. */
 _Noreturn void yk__worker_main(const struct yk__worker_start *start);
 
+/* Has the pool's driver look after the running job's stream and after values that are awaited. On
+ * the worker's only thread. */
+void yk__worker_call_attention(void);
+
 /* Closes the descriptors first to last. */
 void yk__close_range(unsigned first, unsigned last);
 
