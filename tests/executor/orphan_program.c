@@ -116,6 +116,71 @@ static void end_after_shutdown_without_waiting(bool threads)
     dprintf(OUT, "ready\n");
 }
 
+/* ---- What callbacks do ---------------------------------------------------------------------- */
+
+static int exit_3(yk_future *f, void *arg)
+{
+    (void)f;
+    (void)arg;
+    exit(3);
+}
+
+static int crash(yk_future *f, void *arg)
+{
+    volatile int *nowhere = arg;
+    (void)f;
+    signal(SIGSEGV, SIG_DFL); /* also where a sanitizer would look into it */
+    return *nowhere;
+}
+
+/* Others run and wait when the callback of one ends the program. */
+static void end_in_a_callback(bool threads, yk_future_fn fn)
+{
+    yk_executor *ex = threads ? yk_thread_pool(.workers = 2) : pool_of(2);
+    for (int i = 0; i < 20; i++) {
+        yk_future *f = yk_submit(ex, job_slow, NULL, 0);
+        if (i == 2)
+            yk_future_on_end(f, fn, (void *)8);
+        yk_future_unref(f);
+    }
+    dprintf(OUT, "ready\n");
+    for (;;)
+        pause();
+}
+
+/* ---- A worker that says too much ------------------------------------------------------------ */
+
+static int job_floods(yk_job *job)
+{
+    char text[4096];
+    memset(text, 'x', sizeof text);
+    for (int i = 0; i < 4096; i++)
+        if (write(STDERR_FILENO, text, sizeof text) < 0)
+            return YK_EJOB;
+    return yk_job_arg(job) != NULL;
+}
+
+/* Standard error is a pipe, and whoever holds its other end does not read. */
+static int flood(void)
+{
+    yk_executor *ex = pool_of(2);
+    yk_future *f = yk_submit_with(ex, job_floods, NULL, 0, .timeout_ms = 300);
+    int others = 0;
+    for (int i = 0; i < 50; i++) {
+        yk_future *g = yk_submit(ex, job_nothing, NULL, 0);
+        others += yk_await(g) == 0;
+        yk_future_unref(g);
+    }
+    dprintf(OUT, "others %d, one running %d\n", others, !yk_future_ended(f));
+    dprintf(OUT, "flood %s\n", yk_errname(yk_await(f)));
+    yk_future_unref(f);
+    dprintf(OUT, "drain\n"); /* now it is read */
+    f = yk_submit(ex, job_floods, NULL, 0);
+    dprintf(OUT, "flood %s\n", yk_errname(yk_await(f)));
+    yk_future_unref(f);
+    return yk_executor_close(ex);
+}
+
 static void *sleep_for_ever(void *arg)
 {
     (void)arg;
@@ -186,6 +251,16 @@ int main(int argc, char **argv)
         end_after_shutdown_without_waiting(true);
     else if (strcmp(mode, "no-wait-processes") == 0)
         end_after_shutdown_without_waiting(false);
+    else if (strcmp(mode, "exit-threads") == 0)
+        end_in_a_callback(true, exit_3);
+    else if (strcmp(mode, "exit-processes") == 0)
+        end_in_a_callback(false, exit_3);
+    else if (strcmp(mode, "crash-threads") == 0)
+        end_in_a_callback(true, crash);
+    else if (strcmp(mode, "crash-processes") == 0)
+        end_in_a_callback(false, crash);
+    else if (strcmp(mode, "flood") == 0)
+        return flood();
     else
         return 2;
     return 0;

@@ -159,8 +159,8 @@ static void test_P04_P05_P06_bad_jobs_from_callbacks(void **state)
 
 static void many_bad(const backend *b)
 {
-    enum { N = 60 };
-    yk_executor *ex = OPEN(b, .workers = 2);
+    enum { N = 100 };
+    yk_executor *ex = OPEN(b, .workers = 2, .queue_limit = 1); /* so the submission waits, too */
     size_t n = support_rounds(N) < 12 ? 12 : support_rounds(N);
     yk_future *good[N], *bad[N];
     for (size_t i = 0; i < n; i++) {
@@ -178,7 +178,7 @@ static void many_bad(const backend *b)
     backend_close(ex);
 }
 
-static void test_P23_good_and_bad_jobs_in_turn(void **state)
+static void test_P23_good_and_bad_jobs_in_turn_through_a_queue_of_one(void **state)
 {
     (void)state;
     on_processes(many_bad);
@@ -190,7 +190,7 @@ int main(void)
         TEST(test_P04_P05_P06_P09_a_bad_job_fails_alone),
         TEST(test_P03_each_future_has_its_own_error),
         TEST(test_P04_P05_P06_bad_jobs_from_callbacks),
-        TEST(test_P23_good_and_bad_jobs_in_turn),
+        TEST(test_P23_good_and_bad_jobs_in_turn_through_a_queue_of_one),
     };
     return RUN_TESTS("faults_jobs", tests);
 }

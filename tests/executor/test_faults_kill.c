@@ -1,8 +1,12 @@
 /* Workers that are killed or stopped from outside, at any instruction. */
 #include "faults.h"
 
+#include <errno.h>
+#include <linux/sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -294,6 +298,92 @@ static void test_P36_what_a_job_started_ends_with_it(void **state)
     on_processes(grandchildren);
 }
 
+/* ---- P43: a process number that is another's by now ------------------------------------------ */
+
+struct recycling {
+    yk_future *victim; /* its worker is killed, */
+    pid_t pid;         /* which was this process, */
+    pid_t decoy;       /* and this one has its number now; 0: could not be had */
+    int why_not;
+    uint64_t hold; /* the driver hears of nothing until then */
+    word done;
+};
+
+/* A child with that number, in a process group of its own, as workers are. */
+static pid_t child_with_number(pid_t pid)
+{
+    struct clone_args args = { .exit_signal = SIGCHLD,
+                               .set_tid = (uintptr_t)&pid,
+                               .set_tid_size = 1 };
+    pid_t child = (pid_t)syscall(SYS_clone3, &args, sizeof args);
+    if (child == 0) {
+        syscall(SYS_setpgid, 0, 0);
+        for (;;)
+            syscall(SYS_ppoll, NULL, 0, NULL, NULL, 0);
+    }
+    return child;
+}
+
+/* On the thread that drives the pool, which therefore does not hear of the death meanwhile. */
+static int recycle_its_number(yk_future *f, void *arg)
+{
+    struct recycling *r = arg;
+    (void)f;
+    kill(r->pid, SIGKILL);
+    while (!is_gone(r->pid)) /* the zygote reaps it */
+        usleep(100);
+    uint64_t give_up = yk_after_ms(2000);
+    do {
+        r->decoy = child_with_number(r->pid);
+        r->why_not = r->decoy < 0 ? errno : 0;
+    } while (r->why_not == EEXIST && yk_now() < give_up);
+    while (yk_now() < r->hold)
+        usleep(100);
+    yk_future_cancel(r->victim);
+    word_set(&r->done, 1);
+    return 0;
+}
+
+static void number_is_recycled(const backend *b)
+{
+    yk_executor *ex = OPEN(b, .workers = 2, .kill_grace_ms = 1);
+    word *w = words_new(4);
+    struct pid_block arg = { { .begun = &w[0] }, (_Atomic pid_t *)&w[1] };
+    block gate = { .begun = &w[2], .go = &w[3] };
+    struct recycling r = { 0 };
+    yk_future *opener = backend_submit(b, ex, job_block, &gate, sizeof gate);
+    eventually(word_get(&w[2]) == 1);
+    r.victim = backend_submit_opts(b, ex, job_pid_block, &arg, sizeof arg,
+                                   (yk_job_options){ .timeout_ms = 50 * support_slowness() });
+    r.hold = yk_after_ms(100ull * support_slowness()); /* its time limit is up as well */
+    eventually(word_get(&w[0]) == 1);
+    r.pid = (pid_t)word_get(&w[1]);
+    assert_int_equal(yk_future_on_end(opener, recycle_its_number, &r), 0);
+    word_set(&w[3], 1);
+    eventually(word_get(&r.done));
+    assert_true(yk_await(r.victim) < 0);
+    yk_future_unref(r.victim);
+    yk_future_unref(opener);
+    assert_works(b, ex);
+    assert_int_equal(yk_executor_shutdown(ex, .cancel_running = true), 0);
+    backend_close(ex);
+    yk_arena_free(w);
+    if (r.decoy <= 0) {
+        print_message("skipped: no process can be given a number here (%s)\n", strerror(r.why_not));
+        return;
+    }
+    assert_int_equal(r.decoy, r.pid);
+    assert_int_equal(waitpid(r.decoy, NULL, WNOHANG), 0); /* nobody has hit it */
+    kill(r.decoy, SIGKILL);
+    assert_int_equal(waitpid(r.decoy, NULL, 0), r.decoy);
+}
+
+static void test_P43_a_number_that_is_anothers_by_now_is_not_signalled(void **state)
+{
+    (void)state;
+    on_processes(number_is_recycled);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -303,6 +393,7 @@ int main(void)
         TEST(test_P25_all_workers_die_at_once),
         TEST(test_P42_a_job_is_done_once_or_lost_once),
         TEST(test_P35_a_worker_that_is_stopped),
+        TEST(test_P43_a_number_that_is_anothers_by_now_is_not_signalled),
         TEST(test_P36_what_a_job_started_ends_with_it),
     };
     return RUN_TESTS("faults_kill", tests);

@@ -21,7 +21,8 @@ struct run {
     size_t len;
 };
 
-static struct run start(const char *mode)
+/* `errors`: its standard error goes to this descriptor; -1: to where ours goes. */
+static struct run start_with(const char *mode, int errors)
 {
     int ends[2];
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
@@ -30,12 +31,19 @@ static struct run start(const char *mode)
     r.pid = fork();
     if (r.pid == 0) {
         dup2(ends[1], STDOUT_FILENO);
+        if (errors >= 0)
+            dup2(errors, STDERR_FILENO);
         execv(program, argv);
         _exit(127);
     }
     assert_true(r.pid > 0);
     close(ends[1]);
     return r;
+}
+
+static struct run start(const char *mode)
+{
+    return start_with(mode, -1);
 }
 
 /* Reads until it has said `word`, or, for NULL, until nobody can say any more. */
@@ -199,6 +207,55 @@ static void test_S04_the_end_waits_for_what_was_shut_down_without_waiting(void *
     ends_by_itself("no-wait-processes", 2);
 }
 
+/* ---- P28: callbacks that end the program ----------------------------------------------------- */
+
+static void callback_ends(const char *mode, int status, int signal)
+{
+    struct run r = start(mode);
+    read_until(&r, NULL); /* nobody has the pipe any more: neither it nor a worker */
+    int ended = end_of(&r);
+    if (signal ? !WIFSIGNALED(ended) || WTERMSIG(ended) != signal
+               : !WIFEXITED(ended) || WEXITSTATUS(ended) != status)
+        fail_msg("%s: status %x", mode, (unsigned)ended);
+    close(r.out);
+    no_process_left();
+}
+
+static void test_P28_a_callback_exits_or_crashes(void **state)
+{
+    (void)state;
+    callback_ends("exit-threads", 3, 0);
+    callback_ends("exit-processes", 3, 0);
+    callback_ends("crash-threads", 0, SIGSEGV);
+    callback_ends("crash-processes", 0, SIGSEGV);
+}
+
+/* ---- P33: a worker that says too much -------------------------------------------------------- */
+
+static void test_P33_a_worker_that_floods_its_standard_error_holds_up_nobody(void **state)
+{
+    (void)state;
+    int errors[2];
+    assert_int_equal(pipe2(errors, O_CLOEXEC), 0);
+    struct run r = start_with("flood", errors[1]);
+    close(errors[1]);
+    read_until(&r, "drain\n");
+    assert_non_null(strstr(r.text, "others 50, one running 1\nflood YK_EJOBTIMEOUT\n"));
+    size_t drained = 0;
+    static char text[65536];
+    ssize_t n;
+    while ((n = read(errors[0], text, sizeof text)) > 0) /* until the last worker is gone */
+        drained += (size_t)n;
+    assert_true(drained >= (size_t)4096 * 4096);
+    read_until(&r, NULL);
+    assert_non_null(strstr(r.text, "drain\nflood OK\n"));
+    int status = end_of(&r);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    close(errors[0]);
+    close(r.out);
+    no_process_left();
+}
+
 /* ---- yk_init
  * ---------------------------------------------------------------------------------------- */
 
@@ -227,6 +284,8 @@ int main(int argc, char **argv)
         TEST(test_P37_the_parent_is_killed_while_workers_are_stopped),
         TEST(test_S17_the_program_ends_with_an_executor_alive),
         TEST(test_S04_the_end_waits_for_what_was_shut_down_without_waiting),
+        TEST(test_P28_a_callback_exits_or_crashes),
+        TEST(test_P33_a_worker_that_floods_its_standard_error_holds_up_nobody),
         TEST(test_init_after_threads_is_refused),
         TEST(test_init_and_fini_again_and_again),
     };

@@ -159,7 +159,7 @@ static int await_one(void *arg)
     return yk_await(arg);
 }
 
-static void test_A28_jobs_in_flight_fail_when_their_loop_is_closed(void **state)
+static void test_A28_P29_jobs_in_flight_fail_when_their_loop_is_closed(void **state)
 {
     (void)state;
     yk_loop *loop = yk_loop_new();
@@ -275,7 +275,7 @@ int main(void)
         cmocka_unit_test(test_a_task_awaits_the_jobs_of_either_pool),
         cmocka_unit_test(test_A01_a_job_runs_elsewhere_and_its_result_comes_back),
         cmocka_unit_test(test_jobs_in_flight_keep_uv_run_going),
-        cmocka_unit_test(test_A28_jobs_in_flight_fail_when_their_loop_is_closed),
+        cmocka_unit_test(test_A28_P29_jobs_in_flight_fail_when_their_loop_is_closed),
         cmocka_unit_test(test_A03_jobs_submitted_from_a_thread_while_the_loop_closes),
         cmocka_unit_test(test_T08_cancelling_a_task_cancels_the_job_that_it_awaits),
     };
