@@ -241,7 +241,13 @@ static void test_trace_starts_and_stops_again(void **state)
     yk_executor *ex = yk_thread_pool(.workers = 2);
     for (int round = 0; round < 3; round++) {
         run_some(ex, "outside", 20);
+        word go = 0;
+        yk_future *before =
+            yk_submit_with(ex, job_block, &(block){ .go = &go }, sizeof(block), .name = "outside");
         assert_int_equal(yk_trace_start(path), 0);
+        word_set(&go, 1);
+        assert_int_equal(yk_await(before), 0);
+        yk_future_unref(before);
         run_some(ex, "inside", 20);
         assert_int_equal(yk_trace_stop(), 0);
         assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
