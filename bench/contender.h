@@ -88,6 +88,7 @@ void bench_yoke_thread_compute(void);
 void bench_yoke_process_tasks(void);
 void bench_yoke_process_window(void);
 void bench_yoke_process_callbacks(void);
+void bench_yoke_process_spin(void);
 void bench_yoke_process_compute(void);
 void bench_yoke_arena(void);
 void bench_yoke_respawn(void);

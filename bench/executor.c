@@ -77,6 +77,7 @@ static contender contenders[CONTENDERS] = {
     [PROCESS_WINDOW] = { "yoke, W ahead in 1 task", bench_yoke_process_window,
                          ALL_WINDOWS | BOTH_SIZES },
     [PROCESS_CALLBACKS] = { "yoke, callbacks", bench_yoke_process_callbacks, ALL_WINDOWS },
+    [PROCESS_SPIN] = { "yoke, W tasks, spin_us 20", bench_yoke_process_spin, ALL_WINDOWS },
     [PYTHON] = { "ProcessPoolExecutor", serve_python, 1u << W1 | 1u << W64 | BOTH_SIZES,
                  "python3" },
     [ARENA] = { "yoke, in place", bench_yoke_arena, 1u << BYTES_1M },

@@ -18,6 +18,7 @@ enum who {
     PROCESS_TASKS,
     PROCESS_WINDOW,
     PROCESS_CALLBACKS,
+    PROCESS_SPIN,
     PYTHON,
     ARENA,
     RESPAWN,

@@ -149,6 +149,7 @@ static const struct {
     { "threads, 1 task / oneTBB, window 64", THREAD_WINDOW, TBB, W64, 0, 0, false },
     { "processes / ProcessPoolExecutor, w. 1, round trip", PROCESS_TASKS, PYTHON, W1, 15, 20,
       true },
+    { "processes, spinning / the same, round trip", PROCESS_SPIN, PYTHON, W1, 0, 150, true },
     { "processes, tasks / ProcessPoolExecutor, window 64", PROCESS_TASKS, PYTHON, W64, 50, 400,
       false },
     { "processes, 1 task / ProcessPoolExecutor, window 64", PROCESS_WINDOW, PYTHON, W64, 50, 400,

@@ -34,6 +34,11 @@ static yk_executor *processes(void)
     return yk_process_pool(.workers = BENCH_WORKERS);
 }
 
+static yk_executor *spinning_processes(void)
+{
+    return yk_process_pool(.workers = BENCH_WORKERS, .spin_us = 20);
+}
+
 static yk_executor *one_process(void)
 {
     return yk_process_pool(.workers = 1);
@@ -384,6 +389,11 @@ void bench_yoke_respawn(void)
 void bench_yoke_respawn_large(void)
 {
     serve(one_process, round_of_deaths_in_large);
+}
+
+void bench_yoke_process_spin(void)
+{
+    serve(spinning_processes, round_of_tasks);
 }
 
 void bench_yoke_process_compute(void)

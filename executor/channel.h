@@ -37,6 +37,9 @@
 #define YK__RING        256 /* jobs that may be open with one worker; a power of two */
 #define YK__SLOT_INLINE 224 /* bytes of an argument or result that travel in the slot itself */
 
+/* Of a job: note when it begins, in up.started; say how long it ran, with its result. */
+enum { YK__TIMED = 1, YK__MEASURED = 2, YK__STREAM_PAGE = (1 << 30) - 1 };
+
 enum { YK__SLOT_QUEUED = 1, YK__SLOT_TAKEN, YK__SLOT_WITHDRAWN };
 
 /* How far a worker has come. One that failed says why, and exits. */
@@ -52,8 +55,8 @@ static inline uint32_t yk__slot_state(uint32_t position, uint32_t state)
 
 typedef struct yk__job_slot {
     _Atomic uint32_t state;
-    uint32_t measured : 1; /* the worker is to say when it began and how long it ran */
-    uint32_t stream : 31;  /* yk__arena_page of the ring for what the job emits; 0: it has none */
+    uint32_t measured : 2; /* YK__TIMED, YK__MEASURED: what the worker is to say of it */
+    uint32_t stream : 30;  /* yk__arena_page of the ring for what the job emits; 0: it has none */
     yk_job_fn fn;
     void *arg; /* in the arena; NULL: inline */
     uint64_t arg_len;
@@ -91,6 +94,7 @@ typedef struct yk__channel {
         _Atomic uint32_t bell;     /* the futex that the worker sleeps on; adds 1 to wake it */
         _Atomic uint32_t parked;   /* of the reactor; seq_cst, against `finished` and `wanted` */
         _Atomic uint32_t stop;     /* leave when there is no more to do */
+        _Atomic uint32_t spin;     /* nanoseconds to look for jobs before a sleep; relaxed */
         _Atomic uint64_t cancel;   /* 1 + the position of the job that should stop */
         _Atomic uint32_t answered; /* the last `wanted` that was answered; release */
         _Atomic uint32_t granted;  /* counts grants; release, after the two below. Changes only
@@ -103,10 +107,11 @@ typedef struct yk__channel {
     /* Written by the worker. */
     struct {
         alignas(YK__CACHE_LINE) _Atomic uint32_t finished;
-        _Atomic uint64_t started; /* yk_now() when the job that runs was taken */
+        _Atomic uint64_t started; /* yk_now() when the last job that is timed was taken */
         /* Apart from what changes with every job: the parent reads these with every job. */
         alignas(YK__CACHE_LINE) _Atomic uint32_t asleep; /* odd: the number of the sleep it is in;
                                                             even: awake */
+        _Atomic uint32_t pace;   /* nanoseconds a job; 0: not known; see pace.h */
         _Atomic uint32_t wanted; /* counts requests for room; seq_cst, against `parked` */
         _Atomic uint64_t want_size;
         _Atomic uint32_t attention; /* counts calls for the driver's attention: the reader of the

@@ -49,6 +49,12 @@ typedef struct yk_pool_options {
     size_t queue_limit; /* jobs that may wait, accepted and not begun; 0: no bound. What happens
                            to one more is the job's to say: see submit_deadline and no_wait.
                            Processes; the hybrid has it in each part; threads: not yet */
+    uint64_t spin_us; /* who has just worked looks for more for so many microseconds before it goes
+                         to sleep: 5 to 20 make short round trips ten times as fast, and cost that
+                         much CPU time after each burst of work. Processes: a worker spins, and a
+                         loop that drives the pool takes turn after turn instead of sleeping (all
+                         its other input is served), while there are fewer busy workers than CPUs.
+                         0: nobody does. Threads: not yet */
     yk_worker_options worker; /* how its workers start, run and end: worker_options.h */
 } yk_pool_options;
 

@@ -41,6 +41,16 @@ void yk__parker_set_task(yk__parker *parker);
  * tasks. */
 void yk__parker_forbid(bool forbidden);
 
+/* Between two looks at a word that another CPU is about to change. */
+static inline void yk__cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield" ::: "memory");
+#endif
+}
+
 /* Sleeps on *word while it equals `expected`, until `deadline`. 0 on a wake-up (also a spurious
  * one) or if *word differs; UV_ETIMEDOUT. `shared`: the word is in memory shared with other
  * processes. */

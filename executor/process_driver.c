@@ -209,10 +209,24 @@ static remote *least_busy(struct process_pool *p, unsigned depth)
     return best;
 }
 
-/* An idle worker, else a new one, else the least busy one. */
+static remote *quick_one(const struct process_pool *p, unsigned depth)
+{
+    for (unsigned i = 0; i < p->max_workers; i++) {
+        remote *r = p->remotes[i];
+        if (r && r->open < depth && yk__remote_is_quick(r) && yk__remote_has_room(r))
+            return r;
+    }
+    return NULL;
+}
+
+/* One that is at work on tiny jobs, else an idle one, else a new one, else the least busy one. */
 static remote *choose_worker(struct process_pool *p, const process_job *job)
 {
-    remote *r = least_busy(p, depth_for(p, job->place.class_));
+    unsigned depth = depth_for(p, job->place.class_);
+    remote *r = quick_one(p, depth);
+    if (r)
+        return r;
+    r = least_busy(p, depth);
     if (r && r->open == 0)
         return r;
     if (yk__pool_may_start(p)) {
@@ -245,11 +259,19 @@ static bool has_idle(const struct process_pool *p)
 static void push(struct process_pool *p, remote *r, process_job *job)
 {
     if (r->open == 0)
-        yk__pool_count(&p->running, 1);
+        yk__pool_busy_changed(p, 1);
     p->open++;
     if (p->by_priority)
         p->ringed[job->place.class_]++;
     yk__remote_push(r, job);
+    if (p->spin && r->open == 1)
+        yk__pool_stay_awake(p);
+}
+
+static void watch_balance(struct process_pool *p)
+{
+    if (p->rebalance.heap_index == 0 && has_waiting(p) && has_idle(p))
+        yk__reactor_timer_set(p->reactor, &p->rebalance, yk_now() + REBALANCE_AFTER);
 }
 
 static bool has_jobs(const struct process_pool *p)
@@ -277,35 +299,46 @@ void yk__pool_dispatch(struct process_pool *p)
             yk__pool_fail_job(job, YK_ECANCELED, "cancelled before it began");
         else
             push(p, r, job);
+        if (r->open > 1 && p->rebalance.heap_index == 0)
+            watch_balance(p); /* this may be no tiny job, and behind it others wait */
     }
     if (p->open == 0 && p->queue.length == 0)
         p->by_priority = false;
     yk__reactor_source_busy(p->reactor, &p->source, has_jobs(p));
 }
 
-/* Gives idle workers jobs that others have not begun. Small jobs never get here: within the timer's
- * patience their ring moves on. */
+/* Whoever has ended nothing since the last look is not quick, whatever it says. */
+static void doubt_the_stuck(struct process_pool *p)
+{
+    for (unsigned i = 0; i < p->max_workers; i++) {
+        remote *r = p->remotes[i];
+        if (!r)
+            continue;
+        if (r->open > 0 && r->seen_ended == r->ended_jobs)
+            r->doubted = r->ended_jobs + 1;
+        r->seen_ended = r->ended_jobs;
+    }
+}
+
+/* Gives idle workers jobs that others have not begun, unless these are about to. */
 static void rebalance(yk__timer *timer)
 {
     struct process_pool *p =
         (struct process_pool *)((char *)timer - offsetof(struct process_pool, rebalance));
     remote *victim = NULL;
+    if (!has_waiting(p) || !has_idle(p))
+        return;
+    doubt_the_stuck(p);
     for (unsigned i = 0; i < p->max_workers; i++) {
         remote *r = p->remotes[i];
-        if (r && r->open > 1 && (!victim || r->open > victim->open))
+        if (r && r->open > 1 && !yk__remote_is_quick(r) && (!victim || r->open > victim->open))
             victim = r;
     }
-    if (!victim || !has_idle(p))
-        return;
-    yk__remote_withdraw_some(victim, victim->open / 2);
-    yk__pool_dispatch(p);
+    if (victim) {
+        yk__remote_withdraw_some(victim, victim->open / 2);
+        yk__pool_dispatch(p);
+    }
     yk__reactor_timer_set(p->reactor, &p->rebalance, yk_now() + REBALANCE_AFTER);
-}
-
-static void watch_balance(struct process_pool *p)
-{
-    if (p->rebalance.heap_index == 0 && has_waiting(p) && has_idle(p))
-        yk__reactor_timer_set(p->reactor, &p->rebalance, yk_now() + REBALANCE_AFTER);
 }
 
 void yk__pool_moved(struct process_pool *p)
@@ -344,6 +377,8 @@ static bool pool_turn(yk__source *source)
         }
     if (busy)
         yk__pool_moved(p);
+    if (p->spin && busy)
+        yk__pool_stay_awake(p);
     yk__executor_release(&p->ex);
     return busy;
 }

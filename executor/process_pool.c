@@ -395,6 +395,9 @@ static struct process_pool *pool_alloc(const yk_pool_options *options, unsigned 
     p->max_workers = workers;
     p->timeout_ms = options->job_timeout_ms;
     p->grace = grace_of(options);
+    p->spin = options->spin_us < 1000000 ? (uint32_t)options->spin_us * 1000 : 1000000000;
+    p->cpus = (unsigned)yk_cpu_count();
+    p->may_spin = p->cpus > 1;
     p->zygote.fd = -1;
     yk__executor_init(&p->ex, &pool_ops, options, "worker");
     yk__admission_init(&p->admission, &p->ex, options->queue_limit);

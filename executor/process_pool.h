@@ -71,6 +71,9 @@ struct process_pool {
     uint64_t buried;   /* of those dropped, how many have been found in the queue and freed */
     uint64_t accepted; /* of those received, how many have come to the driver */
     size_t open;       /* jobs in rings */
+    uint32_t spin;     /* nanoseconds; 0: nobody spins */
+    unsigned cpus;
+    bool may_spin; /* there is a CPU to spare, as far as this pool is concerned */
     yk__timer rebalance, respawn;
 
     /* Workers' lives (process_life.c). */
@@ -132,6 +135,15 @@ void yk__pool_end_failed(process_job *job, int code, const char *message, yk__de
 void yk__pool_fail_job(process_job *job, int code,
                        const char *message); /* and drops the reference */
 void yk__pool_fail_queue(struct process_pool *p, int code, const char *message);
+
+/* process_spin.c: one more or one fewer of the workers has jobs. */
+void yk__pool_busy_changed(struct process_pool *p, int by);
+
+/* Tells a new worker whether it may spin. */
+void yk__pool_let_spin(struct process_pool *p, remote *r);
+
+/* Something has moved: if results may be near, the driver does not sleep yet. */
+void yk__pool_stay_awake(struct process_pool *p);
 
 /* Gives back the memory that is kept for jobs. */
 void yk__pool_drop_spare(struct process_pool *p);

@@ -45,6 +45,7 @@ remote *yk__pool_start_worker(struct process_pool *p)
         return NULL;
     }
     r->grace = p->grace;
+    yk__pool_let_spin(p, r);
     yk__pool_life_begins(p, r);
     yk__cell *cells = p->cells + (size_t)i * YK__RING;
     memset((void *)cells, 0, YK__RING * sizeof *cells);
@@ -122,7 +123,7 @@ void yk__pool_left_ring(struct process_pool *p, const remote *r, const process_j
     if (p->by_priority)
         p->ringed[job->place.class_]--;
     if (r->open == 0)
-        yk__pool_count(&p->running, -1);
+        yk__pool_busy_changed(p, -1);
 }
 
 static void worker_result(remote *r, process_job *job, const yk__result_slot *slot, void *room)

@@ -351,8 +351,19 @@ bool yk__reactor_turn(yk__reactor *r)
     return busy;
 }
 
+/* A source expects something at any moment. */
+static bool stays_awake(yk__reactor *r)
+{
+    if (yk_now() < r->awake_until)
+        return true;
+    r->awake_until = 0;
+    return false;
+}
+
 bool yk__reactor_park(yk__reactor *r)
 {
+    if (r->awake_until && stays_awake(r))
+        return false;
     arm_timer_fd(r);
     uint32_t parked = atomic_load_explicit(&r->parked, memory_order_relaxed) + 1;
     atomic_store(&r->parked, parked);

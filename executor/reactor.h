@@ -84,6 +84,7 @@ typedef struct yk__reactor {
     yk__source *sources, *next_source; /* next_source: while a turn goes through them */
     yk__timer **heap;                  /* [1 .. heap_len], the earliest first */
     size_t heap_len, heap_cap, heap_reserved;
+    uint64_t awake_until;   /* it does not park before; 0: no such thing */
     uint64_t timer_set_for; /* what timer_fd is set to, YK_FOREVER if not at all */
     /* The host's, or NULL: a source has become busy, perhaps while nobody runs the host. */
     void (*roused)(struct yk__reactor *r);

@@ -16,6 +16,7 @@
 
 #include "arena.h"
 #include "arena_internal.h"
+#include "pace.h"
 #include "park.h"
 #include "ring.h"
 
@@ -201,6 +202,13 @@ static void skip_withdrawn(remote *r)
         r->settled++;
 }
 
+bool yk__remote_is_quick(const remote *r)
+{
+    uint64_t pace = atomic_load_explicit(&r->ch->up.pace, memory_order_relaxed);
+    return pace != 0 && r->open > 0 && r->open * pace < YK__WAKE_COST &&
+           r->doubted != r->ended_jobs + 1;
+}
+
 /* The job that is now first in the ring is the one that the worker is running, or about to. */
 static void front_changed(remote *r)
 {
@@ -235,8 +243,8 @@ void yk__remote_push(remote *r, process_job *job)
     slot->fn = job->work.fn;
     slot->arg = job->block;
     slot->arg_len = job->work.arg_len;
-    slot->measured = job->work.stamped != 0;
-    slot->stream = job->ring_page & (UINT32_MAX >> 1);
+    slot->measured = (job->work.timeout ? YK__TIMED : 0) | (job->work.stamped ? YK__MEASURED : 0);
+    slot->stream = job->ring_page & YK__STREAM_PAGE;
     if (!job->block && job->work.arg_len > 0)
         memcpy(slot->inline_arg, job->work.arg, job->work.arg_len);
     atomic_store_explicit(&slot->state, yk__slot_state(r->submitted, YK__SLOT_QUEUED),

@@ -76,6 +76,8 @@ struct remote {
     bool out_of_memory;  /* the kernel counted such a kill */
     bool broken;         /* it wrote what no worker writes; nothing of its is read any more */
     uint64_t ended_jobs; /* how many jobs it has done, or died of */
+    uint64_t seen_ended; /* of these, at the last look at the balance */
+    uint64_t doubted;    /* 1 + ended_jobs when its pace was last found wrong */
 
     yk__timer
         timer; /* the next step: time limit of the front job, ladder, or waiting for the status */
@@ -99,6 +101,9 @@ void yk__remote_expect_start(remote *r, uint64_t limit, bool held);
 
 /* Whether one more job fits in its ring. */
 bool yk__remote_has_room(const remote *r);
+
+/* Whether it is at work and will be done with all it has before another could be woken. */
+bool yk__remote_is_quick(const remote *r);
 
 /* Gives it a job; the future has been handed. */
 void yk__remote_push(remote *r, process_job *job);

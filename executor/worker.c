@@ -12,9 +12,14 @@
 
 #include "arena_internal.h"
 #include "channel.h"
+#include "pace.h"
 #include "park.h"
 #include "ring.h"
 #include "worker_spec.h"
+
+#define SPIN_LOOKS   8       /* between two looks at the clock */
+#define SPIN_JUMP    20000   /* nanoseconds between two looks that say that it lost its CPU */
+#define SPIN_NOT_FOR 5000000 /* nanoseconds without spinning after that */
 
 /* The worker's own state; it has one thread. */
 static struct {
@@ -31,6 +36,8 @@ static struct {
     uint32_t position;   /* of the job that runs */
     uint64_t began;      /* when it did, if it is measured; else 0 */
     bool in_room;
+    yk__pace pace;
+    uint64_t no_spin_until;
     const yk__worker_spec *spec;
     void *arg; /* of the initializer and the finalizer */
 } w;
@@ -68,6 +75,27 @@ static void sleep_unless(bool (*ready)(void))
 static bool has_job_or_must_stop(void)
 {
     return atomic_load(&w.ch->down.submitted) != w.taken || atomic_load(&w.ch->down.stop);
+}
+
+/* Looks for jobs a little longer before it sleeps, if the parent allows it: then there is a CPU to
+ * spare. Where the clock jumps, somebody else was given this CPU, who wants it again soon. */
+static void spin(void)
+{
+    uint32_t limit = atomic_load_explicit(&w.ch->down.spin, memory_order_relaxed);
+    uint64_t begin = yk_now(), last = begin, now = begin;
+    if (limit == 0 || begin < w.no_spin_until)
+        return;
+    while (now - begin < limit && now - last < SPIN_JUMP) {
+        last = now;
+        for (int i = 0; i < SPIN_LOOKS; i++) {
+            if (has_job_or_must_stop())
+                return;
+            yk__cpu_relax();
+        }
+        now = yk_now();
+    }
+    if (now - last >= SPIN_JUMP)
+        w.no_spin_until = now + SPIN_NOT_FOR;
 }
 
 static bool is_answered(void)
@@ -149,8 +177,12 @@ static void run(yk__job_slot *slot)
     job.cell = &w.ch->down.cells[w.position % YK__RING];
     job.ring = slot->stream ? yk__arena_at(slot->stream) : NULL;
     w.in_room = false;
-    atomic_store_explicit(&w.ch->up.started, yk_now(), memory_order_relaxed);
-    w.began = slot->measured ? yk_now() : 0;
+    w.began = 0;
+    if (slot->measured) {
+        uint64_t now = yk_now();
+        atomic_store_explicit(&w.ch->up.started, now, memory_order_relaxed);
+        w.began = slot->measured & YK__MEASURED ? now : 0;
+    }
     int code = yk__job_run(&job, slot->fn);
     publish(&job, code);
 }
@@ -178,11 +210,15 @@ static _Noreturn void work(void)
 {
     for (;;) {
         if (atomic_load_explicit(&w.ch->down.submitted, memory_order_acquire) != w.taken) {
+            yk__pace_job(&w.pace, &w.ch->up.pace);
             take_next();
         } else if (atomic_load(&w.ch->down.stop)) {
             leave();
         } else {
-            sleep_unless(has_job_or_must_stop);
+            yk__pace_end(&w.pace, &w.ch->up.pace);
+            spin();
+            if (!has_job_or_must_stop())
+                sleep_unless(has_job_or_must_stop);
         }
     }
 }
