@@ -107,7 +107,9 @@ typedef struct yk__channel {
     /* Written by the worker. */
     struct {
         alignas(YK__CACHE_LINE) _Atomic uint32_t finished;
-        _Atomic uint64_t started; /* yk_now() when the last job that is timed was taken */
+        _Atomic uint64_t started;  /* yk_now() when the last job that is timed was taken */
+        _Atomic uint32_t retiring; /* 1: it takes no job more, and waits to be told to leave.
+                                      Relaxed, before `finished` */
         /* Apart from what changes with every job: the parent reads these with every job. */
         alignas(YK__CACHE_LINE) _Atomic uint32_t asleep; /* odd: the number of the sleep it is in;
                                                             even: awake */

@@ -100,10 +100,20 @@ yk_future *yk_submit_opts(yk_executor *ex, yk_job_fn fn, const void *arg, size_t
 int yk__worker_count(const yk_pool_options *options, unsigned *workers)
 {
     int n = options ? options->workers : YK_PER_CORE;
-    if (n < 0 || n > 1024)
+    if (n < 0 || n > YK__MAX_WORKERS)
         return UV_EINVAL;
     *workers = n == YK_PER_CORE ? (unsigned)yk_cpu_count() : (unsigned)n;
     return 0;
+}
+
+int yk_executor_resize(yk_executor *ex, int workers)
+{
+    unsigned n;
+    if (yk__worker_count(&(yk_pool_options){ .workers = workers }, &n))
+        return UV_EINVAL;
+    if (ex->error)
+        return ex->error->code;
+    return ex->ops->resize && !yk__in_worker ? ex->ops->resize(ex, n) : UV_ENOTSUP;
 }
 
 /* ---- An executor that could not be made ----------------------------------------------------- */

@@ -156,6 +156,11 @@ int yk_executor_shutdown_opts(yk_executor *ex, const yk_shutdown_options *option
  * 0, or what yk_executor_shutdown returns. Takes NULL. */
 int yk_executor_close(yk_executor *ex);
 
+/* Changes how many workers there are at most: a number as in yk_pool_options. Any thread; returns
+ * at once. Of too many, those with the highest numbers leave when they have done the job that they
+ * run; what they have not begun goes to the others. UV_EINVAL, YK_ECLOSED, UV_ENOTSUP. */
+int yk_executor_resize(yk_executor *ex, int workers);
+
 /* Reference counting, for an executor with several owners. The last unref begins a shutdown
  * without waiting, if there was none. */
 yk_executor *yk_executor_ref(yk_executor *ex);

@@ -24,13 +24,18 @@ static struct hybrid *hybrid_of(yk_executor *ex)
     return (struct hybrid *)ex;
 }
 
+static int workers_of(const struct hybrid *h, yk_job_kind kind)
+{
+    if (kind != YK_BLOCKING)
+        return (int)h->workers;
+    return h->workers > 256 ? 1024 : 4 * (int)h->workers;
+}
+
 static yk_executor *make_part(struct hybrid *h, yk_job_kind kind)
 {
     yk_pool_options options = h->options;
     options.name = h->ex.name;
-    options.workers = (int)h->workers;
-    if (kind == YK_BLOCKING)
-        options.workers = h->workers > 256 ? 1024 : 4 * (int)h->workers;
+    options.workers = workers_of(h, kind);
     /* Made by whoever needs it first, it must not depend on that one's loop. */
     return kind == YK_ISOLATED ? yk__process_pool_make(&options, true)
                                : yk_thread_pool_new(&options);
@@ -137,6 +142,20 @@ static size_t hybrid_parts(yk_executor *ex, yk_executor **parts, const char **na
     return n;
 }
 
+/* Every part; those that are yet to be made will have the new size. */
+static int hybrid_resize(yk_executor *ex, unsigned workers)
+{
+    struct hybrid *h = hybrid_of(ex);
+    int err = 0;
+    pthread_mutex_lock(&h->lock);
+    h->workers = workers;
+    for (int k = 0; k < PARTS && !err; k++)
+        if (h->parts[k])
+            err = yk_executor_resize(h->parts[k], workers_of(h, (yk_job_kind)k));
+    pthread_mutex_unlock(&h->lock);
+    return err;
+}
+
 static void hybrid_free(yk_executor *ex)
 {
     struct hybrid *h = hybrid_of(ex);
@@ -152,7 +171,8 @@ static const yk__executor_ops hybrid_ops = { .submit = hybrid_submit,
                                              .stats = hybrid_stats,
                                              .free = hybrid_free,
                                              .workers = hybrid_workers,
-                                             .parts = hybrid_parts };
+                                             .parts = hybrid_parts,
+                                             .resize = hybrid_resize };
 
 yk_executor *yk_hybrid_new(const yk_pool_options *options)
 {

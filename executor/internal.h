@@ -11,6 +11,7 @@
 #include "promise.h"
 
 #define YK__CACHE_LINE  64
+#define YK__MAX_WORKERS 1024
 #define YK__NAME_MAX    32  /* of a job, with its NUL */
 #define YK__MESSAGE_MAX 184 /* of a job's error, with its NUL */
 
@@ -28,6 +29,7 @@ typedef struct yk__executor_ops {
     size_t (*workers)(yk_executor *ex, yk_worker_stats *rows, size_t max);
     /* The executors that this one is made of, at most YK__PARTS, and their names. NULL: itself. */
     size_t (*parts)(yk_executor *ex, yk_executor **parts, const char **names);
+    int (*resize)(yk_executor *ex, unsigned workers); /* NULL: it cannot */
 } yk__executor_ops;
 
 /* The first member of every executor. The caller of ..._new owns one reference; whatever works for

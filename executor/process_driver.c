@@ -182,7 +182,7 @@ static void heed_priority(struct process_pool *p, const process_job *job)
     }
     if (p->ringed[job->place.class_] == p->open)
         return;
-    for (unsigned i = 0; i < p->max_workers; i++)
+    for (unsigned i = 0; i < p->n_slots; i++)
         if (p->remotes[i] && p->remotes[i]->open > 1)
             yk__remote_withdraw_some(p->remotes[i], YK__RING);
 }
@@ -201,7 +201,7 @@ static unsigned depth_for(const struct process_pool *p, uint8_t class_)
 static remote *least_busy(struct process_pool *p, unsigned depth)
 {
     remote *best = NULL;
-    for (unsigned i = 0; i < p->max_workers; i++) {
+    for (unsigned i = 0; i < p->n_slots; i++) {
         remote *r = p->remotes[i];
         if (r && r->open < depth && yk__remote_has_room(r) && (!best || r->open < best->open))
             best = r;
@@ -211,7 +211,7 @@ static remote *least_busy(struct process_pool *p, unsigned depth)
 
 static remote *quick_one(const struct process_pool *p, unsigned depth)
 {
-    for (unsigned i = 0; i < p->max_workers; i++) {
+    for (unsigned i = 0; i < p->n_slots; i++) {
         remote *r = p->remotes[i];
         if (r && r->open < depth && yk__remote_is_quick(r) && yk__remote_has_room(r))
             return r;
@@ -239,7 +239,7 @@ static remote *choose_worker(struct process_pool *p, const process_job *job)
 
 static bool has_waiting(const struct process_pool *p)
 {
-    for (unsigned i = 0; i < p->max_workers; i++)
+    for (unsigned i = 0; i < p->n_slots; i++)
         if (p->remotes[i] && p->remotes[i]->open > 1)
             return true;
     return false;
@@ -250,7 +250,7 @@ static bool has_idle(const struct process_pool *p)
 {
     if (p->n_remotes < p->max_workers && p->respawn.heap_index == 0)
         return true;
-    for (unsigned i = 0; i < p->max_workers; i++)
+    for (unsigned i = 0; i < p->n_slots; i++)
         if (p->remotes[i] && p->remotes[i]->open == 0 && yk__remote_has_room(p->remotes[i]))
             return true;
     return false;
@@ -264,6 +264,8 @@ static void push(struct process_pool *p, remote *r, process_job *job)
     if (p->by_priority)
         p->ringed[job->place.class_]++;
     yk__remote_push(r, job);
+    if (r->given == p->max_jobs) /* 0: never, since there is one */
+        yk__pool_quota_is_full(p, r);
     if (p->spin && r->open == 1)
         yk__pool_stay_awake(p);
 }
@@ -305,12 +307,14 @@ void yk__pool_dispatch(struct process_pool *p)
     if (p->open == 0 && p->queue.length == 0)
         p->by_priority = false;
     yk__reactor_source_busy(p->reactor, &p->source, has_jobs(p));
+    if (p->patrol.heap_index == 0 && (p->source.busy || p->idle_limit))
+        yk__pool_patrol(p);
 }
 
 /* Whoever has ended nothing since the last look is not quick, whatever it says. */
 static void doubt_the_stuck(struct process_pool *p)
 {
-    for (unsigned i = 0; i < p->max_workers; i++) {
+    for (unsigned i = 0; i < p->n_slots; i++) {
         remote *r = p->remotes[i];
         if (!r)
             continue;
@@ -329,7 +333,7 @@ static void rebalance(yk__timer *timer)
     if (!has_waiting(p) || !has_idle(p))
         return;
     doubt_the_stuck(p);
-    for (unsigned i = 0; i < p->max_workers; i++) {
+    for (unsigned i = 0; i < p->n_slots; i++) {
         remote *r = p->remotes[i];
         if (r && r->open > 1 && !yk__remote_is_quick(r) && (!victim || r->open > victim->open))
             victim = r;
@@ -369,9 +373,11 @@ static bool pool_turn(yk__source *source)
     struct process_pool *p = of_source(source);
     bool busy = false;
     yk__executor_hold(&p->ex);
-    for (unsigned i = 0; i < p->max_workers; i++)
+    for (unsigned i = 0; i < p->n_slots; i++)
         if (p->remotes[i]) {
             busy |= yk__remote_turn(p->remotes[i]);
+            if (p->remotes[i] && p->remotes[i]->wants_out)
+                yk__pool_retire(p, p->remotes[i]);
             if (p->remotes[i])
                 yk__pool_show(p, p->remotes[i], false);
         }
@@ -387,7 +393,7 @@ static bool pool_announce(yk__source *source, uint32_t parked)
 {
     struct process_pool *p = of_source(source);
     bool arrived = false;
-    for (unsigned i = 0; i < p->max_workers; i++)
+    for (unsigned i = 0; i < p->n_slots; i++)
         if (p->remotes[i]) {
             yk__pool_show(p, p->remotes[i], (parked & 1) != 0);
             arrived |= yk__remote_announce(p->remotes[i], parked);
@@ -410,6 +416,7 @@ static void finish(struct process_pool *p)
     p->source.busy = false;
     yk__reactor_timer_release(p->reactor, &p->rebalance);
     yk__reactor_timer_release(p->reactor, &p->respawn);
+    yk__reactor_timer_release(p->reactor, &p->patrol);
     if (p->zygote.fd >= 0) {
         yk__reactor_unwatch(p->reactor, &p->zygote);
         close(p->zygote.fd);
@@ -434,7 +441,7 @@ void yk__pool_finish_if_done(struct process_pool *p)
     skip_ended(p);
     if (has_jobs(p))
         return;
-    for (unsigned i = 0; i < p->max_workers; i++)
+    for (unsigned i = 0; i < p->n_slots; i++)
         if (p->remotes[i])
             yk__remote_leave(p->remotes[i]);
     if (p->n_remotes == 0)
@@ -443,7 +450,7 @@ void yk__pool_finish_if_done(struct process_pool *p)
 
 static void stop_running_jobs(struct process_pool *p)
 {
-    for (unsigned i = 0; i < p->max_workers; i++) {
+    for (unsigned i = 0; i < p->n_slots; i++) {
         remote *r = p->remotes[i];
         if (!r || r->open == 0)
             continue;
@@ -456,7 +463,7 @@ static void stop_running_jobs(struct process_pool *p)
 
 static void cancel_pending(struct process_pool *p)
 {
-    for (unsigned i = 0; i < p->max_workers; i++)
+    for (unsigned i = 0; i < p->n_slots; i++)
         if (p->remotes[i])
             yk__remote_withdraw_some(p->remotes[i], YK__RING);
     yk__pool_fail_queue(p, YK_ECANCELED, "cancelled before it began");
@@ -475,6 +482,8 @@ void yk__pool_obey(yk__post *post)
         }
         if (orders & YK__CANCEL_RUNNING)
             stop_running_jobs(p);
+        if (orders & YK__RESIZE)
+            yk__pool_resize(p);
         yk__pool_moved(p);
     }
     yk__executor_release(&p->ex); /* the post's */
@@ -488,14 +497,14 @@ static void pool_abandoned(yk__source *source)
     atomic_store(&p->closing, true);
     yk__admission_close(&p->admission);
     p->finished = true;
-    for (unsigned i = 0; i < p->max_workers; i++) {
+    for (unsigned i = 0; i < p->n_slots; i++) {
         remote *r = p->remotes[i];
         if (!r)
             continue;
         yk__remote_kill(r);
         r->reason = YK_ECLOSED;
     }
-    for (unsigned i = 0; i < p->max_workers; i++) {
+    for (unsigned i = 0; i < p->n_slots; i++) {
         remote *r = p->remotes[i];
         if (!r)
             continue;
@@ -563,8 +572,11 @@ static int join_reactor(struct process_pool *p, yk__reactor *r)
     int err = yk__reactor_timer_reserve(r, &p->rebalance);
     if (!err)
         err = yk__reactor_timer_reserve(r, &p->respawn);
+    if (!err)
+        err = yk__reactor_timer_reserve(r, &p->patrol);
     if (err) {
         yk__reactor_timer_release(r, &p->rebalance);
+        yk__reactor_timer_release(r, &p->respawn);
         return err;
     }
     p->reactor = r;

@@ -9,16 +9,35 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+/* Room for as many as there may ever be is reserved, so that they stay where they are when the pool
+ * grows; what is not used costs no memory. */
+#define METERS_SIZE (YK__MAX_WORKERS * sizeof(yk__meter))
 
 int yk__pool_make_meters(struct process_pool *p)
 {
-    p->meters = aligned_alloc(YK__CACHE_LINE, p->max_workers * sizeof *p->meters);
-    if (!p->meters)
+    void *at = mmap(NULL, METERS_SIZE, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (at == MAP_FAILED)
         return -1;
-    memset(p->meters, 0, p->max_workers * sizeof *p->meters);
-    for (unsigned i = 0; i < p->max_workers; i++)
-        yk__meter_init(&p->meters[i], &p->ex, i);
+    p->meters = at;
+    yk__pool_more_meters(p);
     return 0;
+}
+
+void yk__pool_more_meters(struct process_pool *p)
+{
+    unsigned n = atomic_load_explicit(&p->n_meters, memory_order_relaxed);
+    for (; n < p->max_workers; n++)
+        yk__meter_init(&p->meters[n], &p->ex, n);
+    atomic_store_explicit(&p->n_meters, n, memory_order_release);
+}
+
+void yk__pool_free_meters(struct process_pool *p)
+{
+    if (p->meters)
+        munmap(p->meters, METERS_SIZE);
 }
 
 static process_job *front_of(const remote *r)
@@ -39,6 +58,8 @@ void yk__pool_show(struct process_pool *p, const remote *r, bool at_rest)
 {
     yk__meter *m = &p->meters[r->index];
     const process_job *job = front_of(r);
+    if (r->waits_for || (r->retires && !job))
+        return; /* it is the other's, who has the same number */
     bool same = m->front == r->settled;
     if (r->ready && r->pid)
         atomic_store_explicit(&m->state, YK_WORKER_IDLE, memory_order_relaxed);
@@ -103,13 +124,18 @@ void yk__pool_worker_gone(struct process_pool *p, const remote *r, bool crashed)
     m->jobs_before += r->ended_jobs;
     atomic_store_explicit(&m->jobs, m->jobs_before, memory_order_relaxed);
     m->shown = false;
-    yk__meter_gone(m);
+    const remote *next = yk__pool_owner(p, r->index);
+    if (next)
+        yk__meter_process(m, next->pid);
+    else
+        yk__meter_gone(m);
 }
 
 size_t yk__pool_workers(yk_executor *ex, yk_worker_stats *rows, size_t max)
 {
     struct process_pool *p = (struct process_pool *)ex;
-    for (unsigned i = 0; i < p->max_workers && i < max; i++)
+    unsigned n = atomic_load_explicit(&p->n_meters, memory_order_acquire);
+    for (unsigned i = 0; i < n && i < max; i++)
         yk__meter_read(&p->meters[i], true, &rows[i]);
-    return p->max_workers;
+    return n;
 }

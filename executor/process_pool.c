@@ -331,9 +331,8 @@ static void pool_free(yk_executor *ex)
     yk_future_unref(p->gone);
     yk__admission_destroy(&p->admission);
     yk__pool_life_free(p);
-    yk_arena_free(p->cells);
-    free(p->remotes);
-    free(p->meters);
+    yk__pool_free_slots(p);
+    yk__pool_free_meters(p);
     free(p);
 }
 
@@ -352,7 +351,8 @@ static void pool_stats(yk_executor *ex, yk_executor_stats *s)
     s->workers = atomic_load_explicit(&p->alive, memory_order_relaxed);
     s->restarts = atomic_load_explicit(&p->restarts, memory_order_relaxed);
     s->killed = atomic_load_explicit(&p->killed, memory_order_relaxed);
-    for (unsigned i = 0; i < p->max_workers; i++) {
+    unsigned n = atomic_load_explicit(&p->n_meters, memory_order_acquire);
+    for (unsigned i = 0; i < n; i++) {
         yk__histogram_read(&p->meters[i].wait, &s->wait);
         yk__histogram_read(&p->meters[i].run, &s->run);
     }
@@ -361,11 +361,22 @@ static void pool_stats(yk_executor *ex, yk_executor_stats *s)
     s->pending = s->received > accounted ? s->received - accounted : 0;
 }
 
+static int pool_resize(yk_executor *ex, unsigned workers)
+{
+    struct process_pool *p = pool_of(ex);
+    if (atomic_load(&p->closing))
+        return YK_ECLOSED;
+    atomic_store(&p->wanted_workers, workers);
+    give_orders(p, YK__RESIZE);
+    return 0;
+}
+
 static const yk__executor_ops pool_ops = { .submit = pool_submit,
                                            .shutdown = pool_shutdown,
                                            .stats = pool_stats,
                                            .free = pool_free,
-                                           .workers = yk__pool_workers };
+                                           .workers = yk__pool_workers,
+                                           .resize = pool_resize };
 
 static uint64_t grace_of(const yk_pool_options *options)
 {
@@ -378,18 +389,12 @@ static uint64_t grace_of(const yk_pool_options *options)
 static struct process_pool *pool_alloc(const yk_pool_options *options, unsigned workers)
 {
     struct process_pool *p = calloc(1, sizeof *p);
-    remote **remotes = calloc(workers, sizeof(remote *));
-    yk__cell *cells = yk_arena_alloc(workers * YK__RING * sizeof *cells);
     yk_future *gone = yk_future_new();
-    if (!p || !remotes || !cells || !gone) {
+    if (!p || !gone || yk__pool_make_slots(p, workers)) {
         free(p);
-        free(remotes);
-        yk_arena_free(cells);
         yk_future_unref(gone);
         return NULL;
     }
-    p->remotes = remotes;
-    p->cells = cells;
     p->gone = gone;
     yk_future_set_running(gone); /* a task that is cancelled while it awaits the end ends nothing */
     p->max_workers = workers;

@@ -35,11 +35,12 @@
 #define YK__MS ((uint64_t)1000000)
 
 enum { YK__GATE_CLOSED = 1u << 31 };
-enum { YK__CLOSE = 1, YK__CANCEL_PENDING = 2, YK__CANCEL_RUNNING = 4 };
+enum { YK__CLOSE = 1, YK__CANCEL_PENDING = 2, YK__CANCEL_RUNNING = 4, YK__RESIZE = 8 };
 
 struct process_pool {
     yk_executor ex;
-    unsigned max_workers;
+    unsigned max_workers;            /* the driver's */
+    _Atomic unsigned wanted_workers; /* what yk_executor_resize asks for; before the order */
     uint64_t timeout_ms, grace;
     yk_future *gone; /* ends when the last worker has gone after a shutdown */
 
@@ -58,10 +59,11 @@ struct process_pool {
     bool own_thread, finished;
     pthread_t thread;
     yk__source source;
-    yk__watch zygote; /* its fd: the pool's socket, -1 when there is none */
-    remote **remotes; /* [max_workers]; NULL: no such worker now */
-    yk__cell *cells;  /* [max_workers][YK__RING], in the arena: see progress.c */
-    unsigned n_remotes;
+    yk__watch zygote;          /* its fd: the pool's socket, -1 when there is none */
+    remote **remotes;          /* [n_slots]; NULL: no such worker now */
+    yk__cell **cells;          /* [n_slots], each of YK__RING, in the arena: see progress.c */
+    unsigned n_slots, n_first; /* n_first: of n_slots at the beginning; from there they double */
+    unsigned n_remotes, n_retiring; /* n_retiring: of n_remotes */
     uint32_t last_serial;
     yk__queue queue;
     struct job_terms *resting; /* jobs that wait to be tried again */
@@ -79,9 +81,13 @@ struct process_pool {
     /* Workers' lives (process_life.c). */
     yk__worker_spec *spec; /* in the arena; NULL: nothing special. Anybody's, read only */
     uint64_t start_limit;
-    unsigned budget;       /* deaths in a row before a job was begun until what waits fails */
-    uint64_t backoff;      /* 0: workers may be started at once */
-    unsigned deaths;       /* of these, so far */
+    unsigned budget;   /* deaths in a row before a job was begun until what waits fails */
+    uint64_t backoff;  /* 0: workers may be started at once */
+    unsigned deaths;   /* of these, so far */
+    unsigned max_jobs; /* per worker; 0: no limit */
+    unsigned min_workers;
+    uint64_t idle_limit;   /* 0: none */
+    yk__timer patrol;      /* looks after the workers from time to time */
     yk_error *start_error; /* what failed when nobody could be started, until somebody can be */
 
     _Atomic uint64_t received_here; /* on the driver's thread */
@@ -90,7 +96,8 @@ struct process_pool {
                            keeps its reference to the executor */
     unsigned n_spare;
     _Atomic uint64_t restarts, killed;
-    yk__meter *meters; /* [max_workers] */
+    yk__meter *meters;         /* [n_meters], with room for more */
+    _Atomic unsigned n_meters; /* release by the driver: those below it are made */
 };
 
 /* ---- The driver's, for the driver's thread -------------------------------------------------- */
@@ -149,7 +156,7 @@ void yk__pool_stay_awake(struct process_pool *p);
 void yk__pool_drop_spare(struct process_pool *p);
 
 /* A job has left the ring of r. */
-void yk__pool_left_ring(struct process_pool *p, const remote *r, const process_job *job);
+void yk__pool_left_ring(struct process_pool *p, remote *r, const process_job *job);
 
 /* A new worker, or NULL: none can be had now (the timer `respawn` runs, or the queue has failed).
  */
@@ -164,8 +171,39 @@ void yk__pool_life_free(struct process_pool *p);
 /* Whether one more worker may be started now, and would have something to do. */
 bool yk__pool_may_start(const struct process_pool *p);
 
+/* The places for workers, `n` at first. -1: no memory. */
+int yk__pool_make_slots(struct process_pool *p, unsigned n);
+void yk__pool_free_slots(struct process_pool *p);
+
+/* A place for one more worker. False: no memory. */
+bool yk__pool_slot(struct process_pool *p, unsigned *slot);
+
+/* The number of the next worker: the least that no other has who does not retire. */
+unsigned yk__pool_next_index(const struct process_pool *p);
+
+/* Who has this number: the worker that does not retire, else one that still runs a job; or NULL. */
+remote *yk__pool_owner(const struct process_pool *p, unsigned index);
+
 /* A worker was started. */
 void yk__pool_life_begins(struct process_pool *p, remote *r);
+
+/* It gets no more jobs and leaves; what it has not begun comes back. */
+void yk__pool_retire(struct process_pool *p, remote *r);
+
+/* It has had its last job, which it keeps. */
+void yk__pool_quota_is_full(struct process_pool *p, remote *r);
+
+/* A worker that retires has no job any more. */
+void yk__pool_vacated(struct process_pool *p, remote *r);
+
+/* It is gone. */
+void yk__pool_life_ends(struct process_pool *p, remote *r);
+
+/* More or fewer workers, as wanted_workers says. */
+void yk__pool_resize(struct process_pool *p);
+
+/* Has the patrol go round, if there is anything to look at. */
+void yk__pool_patrol(struct process_pool *p);
 
 /* A job was done by somebody. */
 static inline void yk__pool_life_goes_on(struct process_pool *p)
@@ -188,6 +226,10 @@ void yk__pool_obey(yk__post *post);
 
 /* The meters, one for each worker that there may be. -1: no memory. */
 int yk__pool_make_meters(struct process_pool *p);
+void yk__pool_free_meters(struct process_pool *p);
+
+/* After max_workers has grown. */
+void yk__pool_more_meters(struct process_pool *p);
 
 /* Shows what r runs; `at_rest`: the driver is about to sleep. */
 void yk__pool_show(struct process_pool *p, const remote *r, bool at_rest);

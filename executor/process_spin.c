@@ -32,7 +32,7 @@ void yk__pool_busy_changed(struct process_pool *p, int by)
     if (may == p->may_spin)
         return;
     p->may_spin = may;
-    for (unsigned i = 0; i < p->max_workers; i++)
+    for (unsigned i = 0; i < p->n_slots; i++)
         if (p->remotes[i])
             yk__pool_let_spin(p, p->remotes[i]);
 }

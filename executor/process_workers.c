@@ -33,23 +33,22 @@ static const remote_ops worker_ops;
 
 remote *yk__pool_start_worker(struct process_pool *p)
 {
-    unsigned i = 0;
-    while (p->remotes[i])
-        i++;
-    int err = connect_zygote(p);
-    remote *r = err ? NULL
-                    : yk__remote_new(p, &worker_ops, p->reactor, p->zygote.fd, i, ++p->last_serial,
-                                     p->ex.name, p->spec, &err);
+    unsigned i;
+    int err = yk__pool_slot(p, &i) ? connect_zygote(p) : UV_ENOMEM;
+    remote *r =
+        err ? NULL
+            : yk__remote_new(p, &worker_ops, p->reactor, p->zygote.fd, yk__pool_next_index(p),
+                             ++p->last_serial, p->ex.name, p->spec, &err);
     if (!r) {
         yk__pool_start_failed(p, NULL, err);
         return NULL;
     }
     r->grace = p->grace;
+    r->slot = i;
     yk__pool_let_spin(p, r);
     yk__pool_life_begins(p, r);
-    yk__cell *cells = p->cells + (size_t)i * YK__RING;
-    memset((void *)cells, 0, YK__RING * sizeof *cells);
-    yk__remote_set_cells(r, cells);
+    memset((void *)p->cells[i], 0, YK__RING * sizeof *p->cells[i]);
+    yk__remote_set_cells(r, p->cells[i]);
     yk__remote_announce(r, atomic_load_explicit(&p->reactor->parked, memory_order_relaxed));
     p->remotes[i] = r;
     p->n_remotes++;
@@ -61,7 +60,7 @@ remote *yk__pool_start_worker(struct process_pool *p)
 
 static remote *by_serial(struct process_pool *p, uint32_t serial)
 {
-    for (unsigned i = 0; i < p->max_workers; i++)
+    for (unsigned i = 0; i < p->n_slots; i++)
         if (p->remotes[i] && p->remotes[i]->serial == serial)
             return p->remotes[i];
     return NULL;
@@ -73,10 +72,10 @@ static void zygote_gone(struct process_pool *p)
     close(p->zygote.fd);
     p->zygote.fd = -1;
     /* First mark, then tell: telling may start workers, of another zygote. */
-    for (unsigned i = 0; i < p->max_workers; i++)
+    for (unsigned i = 0; i < p->n_slots; i++)
         if (p->remotes[i])
             p->remotes[i]->zygote_gone = true;
-    for (unsigned i = 0; i < p->max_workers; i++)
+    for (unsigned i = 0; i < p->n_slots; i++)
         if (p->remotes[i] && p->remotes[i]->zygote_gone)
             yk__remote_orphaned(p->remotes[i]);
     yk__pool_moved(p);
@@ -117,13 +116,16 @@ static void zygote_speaks(yk__watch *watch)
 /* ---- What the remotes report ---------------------------------------------------------------- */
 
 /* A worker runs one job at a time: those behind it in the ring have not begun. */
-void yk__pool_left_ring(struct process_pool *p, const remote *r, const process_job *job)
+void yk__pool_left_ring(struct process_pool *p, remote *r, const process_job *job)
 {
     p->open--;
     if (p->by_priority)
         p->ringed[job->place.class_]--;
-    if (r->open == 0)
-        yk__pool_busy_changed(p, -1);
+    if (r->open > 0)
+        return;
+    yk__pool_busy_changed(p, -1);
+    if (r->retires)
+        yk__pool_vacated(p, r);
 }
 
 static void worker_result(remote *r, process_job *job, const yk__result_slot *slot, void *room)
@@ -180,8 +182,9 @@ static void worker_ended(remote *r, bool unasked, int refused)
 {
     struct process_pool *p = r->pool;
     bool useless = refused || ((unasked || r->late || r->start_failed) && r->ended_jobs == 0);
-    p->remotes[r->index] = NULL;
+    p->remotes[r->slot] = NULL;
     p->n_remotes--;
+    yk__pool_life_ends(p, r);
     yk__pool_count(&p->alive, -1);
     yk__pool_worker_gone(p, r, unasked || r->late);
     if (unasked || r->late)

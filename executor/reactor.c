@@ -2,11 +2,13 @@
 #include "reactor.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -88,6 +90,11 @@ static void wake_if_parked(yk__reactor *r)
         return;
     woken.reactor = r->id;
     woken.parked = parked;
+    /* The host's own thread must not block, if a worker gone wild has filled the counter and made
+     * writing wait; others it may: the host is about to read. */
+    struct pollfd p = { .fd = r->wake_fd, .events = POLLOUT };
+    if (r == current && poll(&p, 1, 0) != 1)
+        return;
     uint64_t one = 1;
     ssize_t n = write(r->wake_fd, &one, sizeof one);
     (void)n; /* EAGAIN: the counter is full, so it is readable */
@@ -381,9 +388,16 @@ void yk__reactor_unpark(yk__reactor *r)
     announce(r, parked + 1);
 }
 
+/* Worker processes have this descriptor too, and with it the flag O_NONBLOCK of what it is open
+ * to: one gone wild might clear the flag and drain the counter. So the read itself says that it
+ * must not wait. Kernels before 5.8 do not know that of an eventfd. */
 void yk__reactor_clear_wake(yk__reactor *r)
 {
     uint64_t count;
-    ssize_t n = read(r->wake_fd, &count, sizeof count);
+    struct iovec to = { &count, sizeof count };
+    if (preadv2(r->wake_fd, &to, 1, -1, RWF_NOWAIT) >= 0 || errno != EOPNOTSUPP)
+        return;
+    struct pollfd p = { .fd = r->wake_fd, .events = POLLIN };
+    ssize_t n = poll(&p, 1, 0) == 1 ? read(r->wake_fd, &count, sizeof count) : 0;
     (void)n;
 }

@@ -131,7 +131,7 @@ static bool look_at_start(remote *r)
     r->ready = ready == YK__WORKER_READY;
     r->start_failed = !r->ready;
     if (r->ready)
-        r->held = false;
+        r->held = r->waits_for || r->retires;
     else
         r->start_message = strndup(r->ch->up.start_message, sizeof r->ch->up.start_message - 1);
     arm(r);
@@ -255,6 +255,7 @@ void yk__remote_push(remote *r, process_job *job)
                           memory_order_release);
     *at(r, r->submitted) = job;
     bool front = r->open++ == 0;
+    r->given++;
     if (front)
         r->settled = r->submitted;
     r->submitted++;
@@ -280,6 +281,7 @@ bool yk__remote_withdraw(remote *r, process_job *job)
     job->on = NULL;
     yk__work_left(&job->work, false);
     r->open--;
+    r->given--;
     if (front)
         front_changed(r);
     return true;
@@ -422,6 +424,8 @@ static bool drain(remote *r)
         protocol_error(r);
         return true;
     }
+    if (atomic_load_explicit(&r->ch->up.retiring, memory_order_relaxed))
+        r->wants_out = r->held = true;
     /* Results are handed out one by one, and what is called may drain some itself. */
     while ((int32_t)(finished - r->drained) > 0 && !r->dead && drain_one(r))
         ;
@@ -533,7 +537,7 @@ void yk__remote_await_death(remote *r)
 
 void yk__remote_leave(remote *r)
 {
-    if (r->stopping)
+    if (r->stopping || r->dead)
         return;
     r->stopping = true;
     atomic_store(&r->ch->down.stop, 1);

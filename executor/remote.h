@@ -41,15 +41,22 @@ struct remote {
     const remote_ops *ops;
     struct process_pool *pool;
     yk__reactor *reactor;
-    uint64_t grace; /* nanoseconds between two steps of the ladder */
-    unsigned index;
+    uint64_t grace;       /* nanoseconds between two steps of the ladder */
+    unsigned index, slot; /* its number for its jobs; its place among the pool's */
     uint32_t serial;
     const yk__lane *lane; /* of the trace; the pool's. NULL: nothing is told */
 
     /* Its start. Not ready: it may still be in its initializer. Held: it is given no jobs yet. */
     bool ready, held, start_failed, late;
-    uint64_t start_by;   /* killed if it is not ready then: `late` */
+    uint64_t start_by;        /* killed if it is not ready then: `late` */
+    struct remote *waits_for; /* whose number it has, and who still runs a job; NULL: nobody */
+
     char *start_message; /* start_failed: why; NULL: no memory */
+
+    /* Its end. Retires: it gets no more jobs, and leaves when it has none. */
+    bool retires, wants_out;      /* it has said that it retires */
+    unsigned given;               /* jobs, those taken back not counted */
+    uint64_t idle_since, idle_at; /* looked at, and how many jobs it had done then */
 
     yk__channel *ch;
     uint32_t submitted, settled; /* positions: published; the oldest one that is open */

@@ -280,7 +280,7 @@ static void moment(const struct event *e)
 
 static void write_event(const struct event *e)
 {
-    if (e->at < writer.started)
+    if (e->at < writer.started || (e->submitted && e->submitted < writer.started))
         return; /* of before: it may even come too late for the trace before this one */
     if (writer.text.len + 4 * EVENT_MAX > OUTPUT)
         write_out();

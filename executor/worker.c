@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -17,9 +18,10 @@
 #include "ring.h"
 #include "worker_spec.h"
 
-#define SPIN_LOOKS   8       /* between two looks at the clock */
-#define SPIN_JUMP    20000   /* nanoseconds between two looks that say that it lost its CPU */
-#define SPIN_NOT_FOR 5000000 /* nanoseconds without spinning after that */
+#define SPIN_LOOKS           8     /* between two looks at the clock */
+#define SPIN_JUMP            20000 /* nanoseconds between two looks that say that it lost its CPU */
+#define SPIN_NOT_FOR         5000000                 /* nanoseconds without spinning after that */
+#define LOOK_AT_MEMORY_EVERY ((uint64_t)5 * 1000000) /* nanoseconds */
 
 /* The worker's own state; it has one thread. */
 static struct {
@@ -39,6 +41,8 @@ static struct {
     yk__pace pace;
     uint64_t no_spin_until;
     const yk__worker_spec *spec;
+    uint64_t max_rss, looked; /* 0: no limit; when its memory was looked at */
+    bool retiring;
     void *arg; /* of the initializer and the finalizer */
 } w;
 
@@ -75,6 +79,11 @@ static void sleep_unless(bool (*ready)(void))
 static bool has_job_or_must_stop(void)
 {
     return atomic_load(&w.ch->down.submitted) != w.taken || atomic_load(&w.ch->down.stop);
+}
+
+static bool must_stop(void)
+{
+    return atomic_load(&w.ch->down.stop);
 }
 
 /* Looks for jobs a little longer before it sleeps, if the parent allows it: then there is a CPU to
@@ -165,6 +174,27 @@ static void publish(const yk_job *job, int code)
     wake_parent();
 }
 
+/* The kernel's tick: 1 to 10 ms fine, and a fifth of what yk_now() costs. */
+static uint64_t coarse_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* After a job, but not after each of many small ones: a look costs some microseconds. */
+static void look_at_memory(void)
+{
+    uint64_t now = coarse_now();
+    if (now - w.looked < LOOK_AT_MEMORY_EVERY)
+        return;
+    w.looked = now;
+    if (yk__worker_rss() <= w.max_rss)
+        return;
+    w.retiring = true;
+    atomic_store_explicit(&w.ch->up.retiring, 1, memory_order_relaxed);
+}
+
 static void run(yk__job_slot *slot)
 {
     yk_job job;
@@ -184,6 +214,8 @@ static void run(yk__job_slot *slot)
         w.began = slot->measured & YK__MEASURED ? now : 0;
     }
     int code = yk__job_run(&job, slot->fn);
+    if (w.max_rss)
+        look_at_memory();
     publish(&job, code);
 }
 
@@ -209,6 +241,11 @@ static _Noreturn void leave(void)
 static _Noreturn void work(void)
 {
     for (;;) {
+        if (w.retiring) {
+            while (!must_stop())
+                sleep_unless(must_stop);
+            leave();
+        }
         if (atomic_load_explicit(&w.ch->down.submitted, memory_order_acquire) != w.taken) {
             yk__pace_job(&w.pace, &w.ch->up.pace);
             take_next();
@@ -283,6 +320,7 @@ static int prepare(void)
 static void begin(void)
 {
     w.spec = w.ch->down.spec;
+    w.max_rss = w.spec ? w.spec->options.max_rss : 0;
     int err = prepare();
     if (err) {
         w.ch->up.start_code = err;

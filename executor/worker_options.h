@@ -64,6 +64,11 @@ typedef struct yk_worker_options {
     uint64_t start_timeout_ms; /* (p) a worker that is not ready by then is killed, which counts as
                                   its death; 0: 20 s */
 
+    unsigned max_jobs; /* (p) it retires after so many; 0: never for that */
+    uint64_t max_rss;  /* (p) bytes: it retires when it has more resident memory of its own (what it
+                          shares, the arena above all, does not count). Looked at after a job, at
+                          most once in 5 ms; 0: never for that */
+
     uint64_t limit_address_space; /* (p) bytes beyond what it has when it starts; 0: no limit */
     uint64_t limit_cpu_s; /* (p) seconds of CPU time in all; then SIGXCPU, and a second later
                              SIGKILL, which fails the job that runs; 0: no limit */
@@ -77,6 +82,11 @@ typedef struct yk_worker_options {
     const char *const *environment; /* (p) "NAME=value" sets, "NAME" removes; ends with NULL */
     const char *directory;          /* (p) its working directory; NULL: the program's, as of
                                        yk_init() */
+
+    /* A worker that has been idle for so long leaves, if more than min_workers are there; 0: they
+     * stay. The next job that needs it has it started again. */
+    uint64_t idle_timeout_ms;
+    int min_workers;
 
     unsigned respawn_budget; /* (p) how many deaths in a row before a job was begun fail what waits;
                                 0: 5 */

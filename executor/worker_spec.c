@@ -2,6 +2,7 @@
 #include "worker_spec.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -40,6 +41,8 @@ const char *yk__worker_options_invalid(const yk_worker_options *o)
         return "a length without an argument for the initializer";
     if (o->nice < -40 || o->nice > 40)
         return "a nice value that cannot be";
+    if (o->min_workers < 0)
+        return "a negative number of workers";
     if ((unsigned)o->scheduling > YK_SCHED_IDLE)
         return "no such scheduling class";
     const char *what = invalid_environment(o->environment);
@@ -201,16 +204,32 @@ static int limit(int resource, const char *what, uint64_t value, uint64_t more)
     return 0;
 }
 
+/* /proc/self/statm counts pages: mapped, resident, and of these shared, which the arena's are. */
+static bool read_statm(unsigned long *mapped, unsigned long *resident, unsigned long *shared)
+{
+    char text[128];
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    return sscanf(text, "%lu %lu %lu", mapped, resident, shared) == 3;
+}
+
+uint64_t yk__worker_rss(void)
+{
+    unsigned long mapped, resident, shared;
+    if (!read_statm(&mapped, &resident, &shared) || resident < shared)
+        return 0;
+    return (uint64_t)(resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 /* The arena alone is larger than any limit that makes sense, and a sanitizer's shadow, too. */
 static uint64_t mapped_now(void)
 {
-    unsigned long pages = 0;
-    FILE *f = fopen("/proc/self/statm", "re");
-    if (f && fscanf(f, "%lu", &pages) != 1)
-        pages = 0;
-    if (f)
-        fclose(f);
-    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    unsigned long mapped, resident, shared;
+    bool known = read_statm(&mapped, &resident, &shared);
+    return known ? (uint64_t)mapped * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
 static int set_limits(const yk_worker_options *o)

@@ -31,6 +31,9 @@ int yk__worker_spec_copy(const yk_worker_options *options, void *(*alloc)(size_t
 int yk__worker_schedule(const yk__worker_spec *spec);
 int yk__worker_confine(const yk__worker_spec *spec);
 
+/* Resident memory of this process that it shares with nobody, in bytes; 0: not known. */
+uint64_t yk__worker_rss(void);
+
 /* Calls the initializer on `arg`, its own copy. */
 int yk__worker_initialize(const yk__worker_spec *spec, void *arg);
 
