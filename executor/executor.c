@@ -25,6 +25,7 @@ void yk__executor_init(yk_executor *ex, const yk__executor_ops *ops, const yk_po
     atomic_init(&ex->refs, 1);
     atomic_init(&ex->owners, 1);
     ex->error = NULL;
+    ex->workers = options ? options->workers : YK_PER_CORE;
     atomic_init(&ex->unmeasured, 0);
     snprintf(ex->name, sizeof ex->name, "%s",
              options && options->name ? options->name : default_name);

@@ -345,6 +345,11 @@ static bool is_promise(const yk_future *f)
     return f->ops == &promise_ops;
 }
 
+bool yk__future_is_promise(const yk_future *f)
+{
+    return is_promise(f);
+}
+
 yk_future *yk_future_new(void)
 {
     yk_future *f = malloc(sizeof *f);

@@ -113,6 +113,9 @@ yk_error *yk__error_new(int code, const char *format, ...) __attribute__((format
 yk_error *yk__error_named(int code, const char *job, const char *message); /* job: "" for none */
 void yk__error_free(yk_error *error);
 
+/* Whether it is one that yk_future_new made: nobody's job and nobody's task. */
+bool yk__future_is_promise(const yk_future *f);
+
 /* ---- Waiting -------------------------------------------------------------------------------- */
 
 /* Has notify(f, arg) called when f ends. *place is where (for yk__future_withdraw). 0; YK_EDONE if

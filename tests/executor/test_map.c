@@ -1,9 +1,15 @@
 /* One function over many inputs. */
 #include "support/backends.h"
 
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <uv.h>
 
 #include "executor/map.h"
+#include "executor/map_chunk.h"
 
 static int inputs[500];
 
@@ -193,8 +199,8 @@ static void abandoned(const backend *b)
     struct item items[50];
     word *w = items_new(items, 50);
     yk_executor *ex = OPEN(b, .workers = 2);
-    yk_map *m =
-        yk_map_start_with(ex, job_item, items, 50, sizeof *items, .job = { .kind = b->kind });
+    yk_map *m = yk_map_start_with(ex, job_item, items, 50, sizeof *items, .window = 50,
+                                  .job = { .kind = b->kind });
     int out;
     assert_int_equal(yk_map_next(m, &out, sizeof out), 0);
     yk_map_free(m);
@@ -257,6 +263,462 @@ static void test_S01_map_on_a_closed_executor(void **state)
     on_every_backend(on_a_closed_executor);
 }
 
+/* ---- Chunks ---------------------------------------------------------------------------------- */
+
+static void map_in_chunks(const backend *b, int chunk, bool as_completed)
+{
+    enum { N = 100 };
+    yk_executor *ex = OPEN(b, .workers = 2);
+    yk_map *m = yk_map_start_with(ex, job_square_or_fail, inputs, N, sizeof *inputs, .chunk = chunk,
+                                  .as_completed = as_completed, .job = { .kind = b->kind });
+    assert_non_null(m);
+    bool seen[N] = { false };
+    for (int i = 0; i < N; i++) {
+        int out = -1, err = yk_map_next(m, &out, sizeof out);
+        size_t k = yk_map_index(m);
+        assert_true(k < N && !seen[k] && (as_completed || k == (size_t)i));
+        seen[k] = true;
+        yk_future *last = yk_map_last(m);
+        if (k > 0 && k % 10 == 0) {
+            char message[32];
+            snprintf(message, sizeof message, "%zu is round", k);
+            assert_int_equal(err, UV_ESPIPE);
+            assert_int_equal(out, -1);
+            assert_int_equal(yk_future_error(last)->code, UV_ESPIPE);
+            assert_string_equal(yk_future_error(last)->message, message);
+        } else {
+            size_t len;
+            assert_int_equal(err, 0);
+            assert_int_equal(out, inputs[k] * inputs[k]);
+            assert_int_equal(*(const int *)yk_future_result(last, &len), out);
+            assert_int_equal(len, sizeof out);
+        }
+    }
+    assert_int_equal(yk_map_next(m, NULL, 0), YK_END);
+    yk_map_free(m);
+    assert_int_equal(stats_of(ex).received, (N + chunk - 1) / chunk);
+    backend_close(ex);
+}
+
+static void chunked(const backend *b)
+{
+    static const int chunks[] = { 1, 6, 40, 50, 100, 1000 };
+    fill_inputs();
+    for (size_t i = 0; i < COUNT_OF(chunks); i++) {
+        map_in_chunks(b, chunks[i], false);
+        map_in_chunks(b, chunks[i], true);
+    }
+    yk_executor *ex = OPEN(b, .workers = 1);
+    yk_map *m = yk_map_start_with(ex, job_square, inputs, 10, sizeof *inputs, .chunk = -1,
+                                  .job = { .kind = b->kind });
+    int out;
+    assert_int_equal(yk_map_next(m, &out, sizeof out), UV_EINVAL);
+    assert_int_equal(yk_map_next(m, &out, sizeof out), YK_END);
+    yk_map_free(m);
+    assert_int_equal(stats_of(ex).received, 0);
+    backend_close(ex);
+}
+
+static void test_E06_map_in_chunks_of_all_sizes(void **state)
+{
+    (void)state;
+    on_every_backend(chunked);
+}
+
+/* Inputs and results of all sizes in one chunk. */
+
+static unsigned char bytes_of_all_sizes[70000];
+
+struct of_all_sizes {
+    size_t given, n;
+};
+
+static size_t nth_size(size_t i)
+{
+    return i * i * 37 % sizeof bytes_of_all_sizes;
+}
+
+static int next_of_all_sizes(void *arg, const void **input, size_t *len)
+{
+    struct of_all_sizes *s = arg;
+    if (s->given == s->n)
+        return YK_END;
+    *len = nth_size(s->given);
+    *input = bytes_of_all_sizes + s->given % 7;
+    *len -= *len > 7 ? 7 : *len;
+    s->given++;
+    return 0;
+}
+
+static void all_sizes(const backend *b)
+{
+    enum { N = 60 };
+    for (size_t i = 0; i < sizeof bytes_of_all_sizes; i++)
+        bytes_of_all_sizes[i] = (unsigned char)(i * 31);
+    yk_executor *ex = OPEN(b, .workers = 2);
+    for (int chunk = 1; chunk < 20; chunk += 6) {
+        struct of_all_sizes s = { 0, N };
+        yk_map *m = yk_map_from_with(ex, job_echo, next_of_all_sizes, &s, .chunk = chunk,
+                                     .job = { .kind = b->kind });
+        static unsigned char out[sizeof bytes_of_all_sizes];
+        for (size_t i = 0; i < N; i++) {
+            size_t len = nth_size(i);
+            len -= len > 7 ? 7 : len;
+            assert_int_equal(yk_map_next(m, out, len), 0);
+            assert_memory_equal(out, bytes_of_all_sizes + i % 7, len);
+        }
+        assert_int_equal(yk_map_next(m, out, 0), YK_END);
+        yk_map_free(m);
+    }
+    backend_close(ex);
+}
+
+static void test_E06_inputs_and_results_of_all_sizes_in_chunks(void **state)
+{
+    (void)state;
+    on_every_backend(all_sizes);
+}
+
+static int job_die_at_13(yk_job *job)
+{
+    int n = *(const int *)yk_job_arg(job);
+    if (n == 13)
+        raise(SIGKILL);
+    return yk_job_return(job, &n, sizeof n);
+}
+
+static void dies_in_a_chunk(const backend *b)
+{
+    fill_inputs();
+    yk_executor *ex = OPEN(b, .workers = 2);
+    yk_map *m = yk_map_start_with(ex, job_die_at_13, inputs, 30, sizeof *inputs, .chunk = 5,
+                                  .job = { .kind = b->kind });
+    for (int i = 0; i < 30; i++) {
+        int out = -1;
+        assert_int_equal(yk_map_next(m, &out, sizeof out), i / 5 == 2 ? YK_ECRASHED : 0);
+        assert_int_equal(out, i / 5 == 2 ? -1 : i);
+        assert_int_equal(yk_future_state(yk_map_last(m)), i / 5 == 2 ? YK_FAILED : YK_DONE);
+    }
+    assert_int_equal(yk_map_next(m, NULL, 0), YK_END);
+    yk_map_free(m);
+    backend_close(ex);
+}
+
+static void test_E06_a_worker_that_dies_costs_its_chunk(void **state)
+{
+    (void)state;
+    on_processes(dies_in_a_chunk);
+}
+
+/* A worker process may write anything where results should be. */
+static void test_E06_results_of_a_chunk_that_make_no_sense(void **state)
+{
+    (void)state;
+    yk__pack pack = { 0 };
+    yk__chunk_result result;
+    size_t at = 0;
+    assert_int_equal(yk__unpack_result(NULL, 0, &at, &result), YK_EFORMAT);
+    assert_int_equal(yk__pack_begin(&pack, job_square), 0);
+    assert_int_equal(yk__pack_input(&pack, "abc", 4), 0);
+    unsigned char *record = pack.bytes + 16;
+    size_t len = pack.len - 16;
+    assert_int_equal(yk__unpack_result(record, len, &at, &result), 0);
+    assert_int_equal(result.len, 4);
+    assert_int_equal(yk__unpack_result(record, len, &at, &result), YK_EFORMAT); /* no more */
+    uint32_t lot = 7;
+    for (int i = 0; i < 100000; i++) {
+        for (size_t k = 0; k < len; k++) {
+            lot = lot * 1664525u + 1013904223u;
+            record[k] = lot >> 29 ? record[k] : (unsigned char)(lot >> 20);
+        }
+        at = lot >> 30 ? 0 : lot >> 24;
+        int err = yk__unpack_result(record, len, &at, &result);
+        assert_true(err == YK_EFORMAT || err == 0);
+        if (err == 0) {
+            const unsigned char *data = result.data;
+            assert_true(data >= record && data + result.len <= record + len && at <= len);
+        }
+    }
+    free(pack.bytes);
+}
+
+/* ---- Sources that fail, that never end, that are slower than the jobs -------------------------
+ */
+
+struct source {
+    size_t given, fails_at;
+    int code; /* what it ends with */
+    int value;
+};
+
+static int next_number(void *arg, const void **input, size_t *len)
+{
+    struct source *s = arg;
+    if (s->given == s->fails_at)
+        return s->code;
+    s->value = (int)s->given++;
+    *input = &s->value;
+    *len = sizeof s->value;
+    return 0;
+}
+
+static void source_fails(const backend *b)
+{
+    static const size_t at[] = { 0, 1, 7, 100 };
+    yk_executor *ex = OPEN(b, .workers = 2);
+    for (size_t i = 0; i < 4 * COUNT_OF(at); i++) {
+        size_t n = at[i / 4];
+        struct source s = { .fails_at = n, .code = UV_EIO };
+        yk_map *m = yk_map_from_with(ex, job_square, next_number, &s, .chunk = i % 2 ? 3 : 0,
+                                     .as_completed = i & 2, .job = { .kind = b->kind });
+        int out, sum = 0, should = 0;
+        for (size_t k = 0; k < n; k++) {
+            assert_int_equal(yk_map_next(m, &out, sizeof out), 0);
+            sum += out;
+            should += (int)(k * k);
+        }
+        assert_int_equal(sum, should);
+        assert_int_equal(yk_map_next(m, &out, sizeof out), UV_EIO);
+        assert_int_equal(yk_map_next(m, &out, sizeof out), YK_END);
+        assert_int_equal(yk_map_next(m, &out, sizeof out), YK_END);
+        yk_map_free(m);
+    }
+    backend_close(ex); /* nothing happened to the executor */
+}
+
+static void test_E07_a_source_that_fails_gives_what_came_before(void **state)
+{
+    (void)state;
+    on_every_backend(source_fails);
+}
+
+/* Endless, and the first job hangs: the others' results are there as they are ready, and the source
+ * is never asked for more than the window allows. */
+
+struct items_source {
+    struct item item;
+    size_t given;
+};
+
+static int next_item(void *arg, const void **input, size_t *len)
+{
+    struct items_source *s = arg;
+    s->item.number = s->given++ == 0 ? 1 : 2 * (int)s->given; /* the odd one waits */
+    *input = &s->item;
+    *len = sizeof s->item;
+    return 0;
+}
+
+static void throttled(const backend *b)
+{
+    enum { WINDOW = 4 };
+    size_t n = support_rounds(200);
+    word *w = words_new(2);
+    struct items_source s = { .item = { .begun = &w[0], .go = &w[1] } };
+    yk_executor *ex = OPEN(b, .workers = 2);
+    yk_map *m = yk_map_from_with(ex, job_item, next_item, &s, .window = WINDOW,
+                                 .as_completed = true, .job = { .kind = b->kind });
+    assert_int_equal(s.given, WINDOW);
+    int out;
+    for (size_t i = 1; i <= n; i++) {
+        assert_int_equal(yk_map_next(m, &out, sizeof out), 0);
+        assert_int_not_equal(yk_map_index(m), 0);
+        assert_true(s.given <= i + WINDOW);
+    }
+    word_set(&w[1], 1);
+    size_t more = 0;
+    do {
+        assert_int_equal(yk_map_next(m, &out, sizeof out), 0);
+        more++;
+    } while (yk_map_index(m) != 0);
+    assert_int_equal(out, 1);
+    assert_true(s.given <= n + more + WINDOW);
+    yk_map_free(m);
+    backend_close(ex);
+    yk_arena_free(w);
+}
+
+static void test_E27_a_lazy_source_is_throttled_as_results_are_taken(void **state)
+{
+    (void)state;
+    on_every_backend(throttled);
+}
+
+static void endless(const backend *b)
+{
+    size_t n = support_rounds(3000);
+    for (int chunk = 1; chunk <= 8; chunk += 7) {
+        struct source s = { .fails_at = SIZE_MAX };
+        yk_executor *ex = OPEN(b, .workers = 2);
+        yk_map *m = yk_map_from_with(ex, job_square, next_number, &s, .chunk = chunk,
+                                     .job = { .kind = b->kind });
+        int out;
+        for (size_t i = 0; i < n; i++) {
+            assert_int_equal(yk_map_next(m, &out, sizeof out), 0);
+            assert_int_equal(out, (int)(i * i));
+            assert_true(s.given <= i + 1 + 33 * (size_t)chunk); /* the default window */
+        }
+        yk_map_free(m);
+        backend_close(ex);
+    }
+}
+
+static void test_E27_the_default_window_is_bounded(void **state)
+{
+    (void)state;
+    on_every_backend(endless);
+}
+
+static void as_completed_times_out(const backend *b)
+{
+    struct item items[3];
+    word *w = items_new(items, 3);
+    yk_executor *ex = OPEN(b, .workers = 2);
+    yk_map *m = yk_map_start_with(ex, job_item, items, 3, sizeof *items, .as_completed = true,
+                                  .deadline = yk_after_ms(100 * support_slowness()),
+                                  .job = { .kind = b->kind });
+    int out;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(yk_map_next(m, &out, sizeof out), 0);
+        assert_int_equal(out, 2 * i);
+    }
+    assert_int_equal(yk_map_next(m, &out, sizeof out), UV_ETIMEDOUT);
+    assert_int_equal(yk_map_next(m, &out, sizeof out), UV_ETIMEDOUT);
+    yk_map_free(m); /* while the last one flies */
+    word_set(&w[1], 1);
+    backend_close(ex);
+    yk_arena_free(w);
+}
+
+static void test_E05_as_completed_with_a_deadline(void **state)
+{
+    (void)state;
+    on_every_backend(as_completed_times_out);
+}
+
+/* Freed while jobs end, at every stage. */
+static void left_as_completed(const backend *b)
+{
+    yk_executor *ex = OPEN(b, .workers = 2);
+    for (size_t i = 0; i < support_rounds(300); i++) {
+        struct source s = { .fails_at = SIZE_MAX };
+        yk_map *m = yk_map_from_with(ex, job_square, next_number, &s, .as_completed = true,
+                                     .window = 8, .job = { .kind = b->kind });
+        int out;
+        for (size_t k = 0; k < i % 12; k++)
+            assert_int_equal(yk_map_next(m, &out, sizeof out), 0);
+        yk_map_free(m);
+    }
+    backend_close(ex);
+}
+
+static void test_E11_a_map_is_left_while_jobs_end(void **state)
+{
+    (void)state;
+    on_every_backend(left_as_completed);
+}
+
+/* ---- With a bounded queue -------------------------------------------------------------------- */
+
+static void narrow(const backend *b)
+{
+    enum { N = 60 };
+    fill_inputs();
+    yk_executor *ex = OPEN(b, .workers = 1, .queue_limit = 2);
+    for (int as_completed = 0; as_completed < 2; as_completed++) {
+        yk_map *m = yk_map_start_with(ex, job_square, inputs, N, sizeof *inputs, .chunk = 2,
+                                      .as_completed = as_completed, .job = { .kind = b->kind });
+        int out, sum = 0, should = 0;
+        for (int i = 0; i < N; i++) {
+            assert_int_equal(yk_map_next(m, &out, sizeof out), 0);
+            sum += out;
+            should += i * i;
+        }
+        assert_int_equal(sum, should);
+        assert_int_equal(yk_map_next(m, &out, sizeof out), YK_END);
+        yk_map_free(m);
+    }
+    /* The queue is full of others' jobs: the map's first one waits until the deadline. */
+    word *w = words_new(2);
+    block hold = { .begun = &w[0], .go = &w[1] };
+    yk_future *f[3];
+    f[0] = backend_submit(b, ex, job_block, &hold, sizeof hold);
+    eventually(word_get(&w[0]) == 1);
+    for (int i = 1; i < 3; i++)
+        f[i] = backend_submit(b, ex, job_nothing, NULL, 0);
+    yk_map *m = yk_map_start_with(ex, job_square, inputs, 1, sizeof *inputs,
+                                  .deadline = yk_after_ms(20), .job = { .kind = b->kind });
+    int out;
+    assert_int_equal(yk_map_next(m, &out, sizeof out), UV_ETIMEDOUT);
+    assert_int_equal(yk_map_next(m, &out, sizeof out), UV_ETIMEDOUT);
+    word_set(&w[1], 1);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(yk_await(f[i]), 0);
+        yk_future_unref(f[i]);
+    }
+    yk_map_free(m);
+    backend_close(ex);
+    yk_arena_free(w);
+}
+
+static void test_E25_a_map_through_a_bounded_queue(void **state)
+{
+    (void)state;
+    on_processes(narrow);
+}
+
+/* ---- Memory ---------------------------------------------------------------------------------- */
+
+enum { LARGE = 1 << 20 };
+
+static int job_large(yk_job *job)
+{
+    unsigned char *room = yk_job_result(job, LARGE);
+    if (!room)
+        return UV_ENOMEM;
+    memset(room, *(const int *)yk_job_arg(job), LARGE);
+    return 0;
+}
+
+/* Bytes of large blocks in use, wherever results may lie. */
+static size_t large_blocks(void)
+{
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+    size_t __sanitizer_get_current_allocated_bytes(void);
+    return yk_arena_used() + __sanitizer_get_current_allocated_bytes();
+#else
+    mallopt(M_MMAP_THRESHOLD, 128 << 10); /* else it would move */
+    return yk_arena_used() + mallinfo2().hblkhd;
+#endif
+}
+
+static void frees(const backend *b)
+{
+    enum { N = 40, WINDOW = 4 };
+    fill_inputs();
+    size_t before = large_blocks();
+    yk_executor *ex = OPEN(b, .workers = 2);
+    for (int as_completed = 0; as_completed < 2; as_completed++) {
+        yk_map *m = yk_map_start_with(ex, job_large, inputs, N, sizeof *inputs, .window = WINDOW,
+                                      .as_completed = as_completed, .job = { .kind = b->kind });
+        static unsigned char out[LARGE];
+        for (int i = 0; i < N; i++) {
+            assert_int_equal(yk_map_next(m, out, sizeof out), 0);
+            assert_int_equal(out[LARGE - 1], (unsigned char)yk_map_index(m));
+            /* Those on their way, the one taken last, and what two workers have for the next. */
+            assert_true(large_blocks() < before + (WINDOW + 1 + 2 + 1) * (size_t)LARGE);
+        }
+        yk_map_free(m);
+    }
+    backend_close(ex);
+}
+
+static void test_E21_results_are_freed_as_they_are_taken(void **state)
+{
+    (void)state;
+    on_every_backend(frees);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -268,6 +730,17 @@ int main(void)
         TEST(test_E11_a_map_that_is_left_cancels_what_has_not_begun),
         TEST(test_map_into_room_of_the_wrong_size),
         TEST(test_S01_map_on_a_closed_executor),
+        TEST(test_E06_map_in_chunks_of_all_sizes),
+        TEST(test_E06_inputs_and_results_of_all_sizes_in_chunks),
+        TEST(test_E06_a_worker_that_dies_costs_its_chunk),
+        TEST(test_E06_results_of_a_chunk_that_make_no_sense),
+        TEST(test_E07_a_source_that_fails_gives_what_came_before),
+        TEST(test_E27_a_lazy_source_is_throttled_as_results_are_taken),
+        TEST(test_E27_the_default_window_is_bounded),
+        TEST(test_E05_as_completed_with_a_deadline),
+        TEST(test_E11_a_map_is_left_while_jobs_end),
+        TEST(test_E25_a_map_through_a_bounded_queue),
+        TEST(test_E21_results_are_freed_as_they_are_taken),
     };
     return RUN_TESTS("map", tests);
 }
