@@ -53,6 +53,14 @@ static inline uint32_t yk__slot_state(uint32_t position, uint32_t state)
     return position << 2 | state;
 }
 
+/* The worker has passed the job's commit point, from TAKEN. A parent that is about to ask a job to
+ * stop marks it WITHDRAWN, from TAKEN, so that one of the two comes first. A job may do this to
+ * have no limit, so it is no news if a hostile worker does; only chance shall not. */
+static inline uint32_t yk__slot_committed(uint32_t position)
+{
+    return yk__slot_state(~position, 0);
+}
+
 typedef struct yk__job_slot {
     _Atomic uint32_t state;
     uint32_t measured : 2; /* YK__TIMED, YK__MEASURED: what the worker is to say of it */

@@ -325,6 +325,11 @@ bool yk_job_cancelled(const yk_job *job)
     return job->cancelled(job);
 }
 
+int yk_job_commit(yk_job *job)
+{
+    return job->commit(job);
+}
+
 unsigned yk_job_worker(const yk_job *job)
 {
     return job->worker;

@@ -42,13 +42,12 @@ typedef struct yk_executor yk_executor;
 typedef struct yk_pool_options {
     const char *name; /* what its threads or processes are called; at most 11 bytes are shown */
     int workers;      /* at most so many at once; 0 is YK_PER_CORE; negative is refused */
-    uint64_t job_timeout_ms; /* the limit of a job that has none of its own; 0: no limit. A thread
-                                cannot be stopped: there the job sees yk_job_cancelled, and its
-                                future fails with YK_EJOBTIMEOUT when it returns */
-    uint64_t kill_grace_ms;  /* processes: from the polite request to stop to SIGKILL; 0: 250 ms */
+    uint64_t job_timeout_ms; /* the limit of a job that has none of its own; 0: no limit */
+    uint64_t kill_grace_ms;  /* from the polite request to stop a job to what follows it. Processes:
+                                SIGKILL; 0: 250 ms. Threads: the job is written off; 0: 2 s */
     size_t queue_limit; /* jobs that may wait, accepted and not begun; 0: no bound. What happens
                            to one more is the job's to say: see submit_deadline and no_wait.
-                           Processes; the hybrid has it in each part; threads: not yet */
+                           The hybrid has it in each part */
     uint64_t spin_us; /* who has just worked looks for more for so many microseconds before it goes
                          to sleep: 5 to 20 make short round trips ten times as fast, and cost that
                          much CPU time after each burst of work. Processes: a worker spins, and a
@@ -58,7 +57,25 @@ typedef struct yk_pool_options {
     yk_worker_options worker; /* how its workers start, run and end: worker_options.h */
 } yk_pool_options;
 
-/* Threads of this process. They are started when work needs them, and not before. */
+/* Threads of this process. They are started when work needs them, and not before.
+ *
+ * Stopping a job that runs. When it is cancelled or its limit passes, yk_job_cancelled becomes
+ * true, a wait of yoke's in which it sleeps returns YK_ECANCELED (once), and a system call in which
+ * it blocks returns EINTR: the thread is sent a signal, several times until the job ends. That is a
+ * real-time signal that the program has left at its default, the highest below SIGRTMAX; yoke takes
+ * it when the first thread is started, and no thread but the pools' own has it unblocked.
+ *
+ * A thread cannot be killed. A job that has not returned kill_grace_ms after it was asked to stop
+ * is written off: its future ends (YK_ECANCELED, YK_EJOBTIMEOUT), another thread takes its place,
+ * `stuck` in the statistics counts it, and no shutdown waits for it. It runs on, with its argument,
+ * until it returns; what it returns is dropped, and its thread leaves. So what such an argument
+ * points to must stay valid for longer than the future is pending. UINT64_MAX for kill_grace_ms: no
+ * job is ever written off.
+ *
+ * A job that waits (yk_await and its relatives; not a sleep) makes room: another thread may serve
+ * in its place meanwhile, so a job may await jobs of its own full pool. Up to 256 threads are added
+ * in this way. Where no more can be had, nobody serves and jobs wait, a wait without a deadline is
+ * refused with YK_EDEADLK. */
 yk_executor *yk_thread_pool_new(const yk_pool_options *options);
 #define yk_thread_pool(...) yk_thread_pool_new(&(yk_pool_options){ __VA_ARGS__ })
 
@@ -95,7 +112,6 @@ typedef struct yk_job_options {
     /* Where the executor's queue is bounded (queue_limit), and full. */
     uint64_t submit_deadline; /* wait for room until then (clock.h); 0: as long as it takes */
     bool no_wait;             /* do not wait: YK_EFULL */
-    /* These three on processes; on threads not yet. */
     int priority;      /* YK_PRIORITY_...: the highest class that waits goes first, first in, first
                           out in each. A class whose first job has been overtaken by 16 of higher
                           classes is served next, so that none starves */

@@ -82,6 +82,43 @@ bool yk__future_claim(yk_future *f)
     return true;
 }
 
+bool yk__future_claim_pending(yk_future *f)
+{
+    uint32_t s = load_state(f);
+    do {
+        if ((s & YK__STATE_MASK) != YK_PENDING || (s & YK__SETTLING))
+            return false;
+    } while (!change_state(f, &s, s | YK__SETTLING));
+    return true;
+}
+
+/* Sets flags of a future that runs, if nothing has been decided about it. */
+static bool decide(yk_future *f, uint32_t flags)
+{
+    uint32_t s = load_state(f);
+    do {
+        if ((s & YK__STATE_MASK) != YK_RUNNING || (s & (YK__SETTLING | YK__ASKED | YK__COMMITTED)))
+            return false;
+    } while (!change_state(f, &s, s | flags));
+    return true;
+}
+
+bool yk__future_commit(yk_future *f)
+{
+    return decide(f, YK__COMMITTED);
+}
+
+bool yk__future_ask(yk_future *f)
+{
+    return decide(f, YK__ASKED | YK__BY_POOL);
+}
+
+bool yk__future_cancel_is_due(const yk_future *f)
+{
+    uint32_t s = atomic_load_explicit(&f->state, memory_order_relaxed);
+    return (s & YK__ASKED) && !(s & YK__BY_POOL);
+}
+
 bool yk_future_cancel_requested(const yk_future *f)
 {
     uint32_t s = load_state(f);
@@ -231,7 +268,7 @@ int yk_future_cancel(yk_future *f)
     for (;;) {
         if (has_ended(s))
             return (s & YK__STATE_MASK) == YK_CANCELLED ? 0 : YK_EDONE;
-        if (s & (YK__SETTLING | YK__ASKED))
+        if (s & (YK__SETTLING | YK__ASKED | YK__COMMITTED))
             return 1;
         bool at_once = (s & YK__STATE_MASK) == YK_PENDING && !(s & YK__HANDED);
         if (change_state(f, &s, at_once ? s | YK__SETTLING : s | YK__ASKED)) {

@@ -122,12 +122,16 @@ struct yk_job {
     /* Room for a result, or NULL; replaces what was given before. */
     void *(*room)(yk_job *job, size_t len);
     bool (*cancelled)(const yk_job *job);
+    int (*commit)(yk_job *job);
     yk__cell *cell;            /* of its progress; never NULL */
     bool told;                 /* something was written to it */
     struct yk__ring *ring;     /* of what it emits, or NULL */
     struct yk__stream *stream; /* the reader's side; NULL in a worker process */
     char message[YK__MESSAGE_MAX];
 };
+
+/* The message of a job that commits and then returns that it was stopped. */
+#define YK__GAVE_UP "the job had passed its commit point, and gave up"
 
 /* Calls fn and turns what it returns into 0 or an error's code. */
 int yk__job_run(yk_job *job, yk_job_fn fn);

@@ -59,8 +59,18 @@ int yk_job_fail(yk_job *job, int code, const char *format, ...)
 /* Whether somebody wants this job to stop. One load; ask often. */
 bool yk_job_cancelled(const yk_job *job);
 
+/* The commit point: from here on the job will do what it was asked to, and nobody is to be told
+ * that it did not. Once this has returned 0, the future does not end as cancelled or timed out:
+ * cancellations and the limit leave the job alone, and yk_job_cancelled stays false. Otherwise it
+ * was asked to stop before: YK_ECANCELED or YK_EJOBTIMEOUT, and the job should return that. A job
+ * that commits and then returns one of these two fails with YK_EJOB. */
+int yk_job_commit(yk_job *job);
+
 /* The number of the worker that runs this job, 0 to workers - 1. A worker runs one job at a time,
- * so this may index what a job keeps from one run to the next. */
+ * so this may index what a job keeps from one run to the next. Two exceptions, both on threads: a
+ * worker that stands in for one whose job waits has a number from `workers` on, up to workers +
+ * 255; and a job that was written off (executor.h) may still run beside the next one of its number.
+ */
 unsigned yk_job_worker(const yk_job *job);
 
 #ifdef __cplusplus

@@ -34,14 +34,39 @@ struct thread_parker {
     _Atomic uint32_t token;
 };
 
+static _Thread_local yk__blocking *blocking; /* of the pool whose thread this is */
+
+static bool take_token(struct thread_parker *t)
+{
+    return atomic_exchange_explicit(&t->token, 0, memory_order_acquire) != 0;
+}
+
+/* `b` is NULL where nothing can interrupt it. */
+static int sleep_for_token(struct thread_parker *t, uint64_t deadline, yk__blocking *b)
+{
+    while (!take_token(t)) {
+        if (b && b->cancelled(b))
+            return YK_ECANCELED;
+        if (yk__futex_wait(&t->token, 0, deadline, false) == UV_ETIMEDOUT)
+            return take_token(t) ? 0 : UV_ETIMEDOUT;
+    }
+    return 0;
+}
+
 static int thread_park(yk__parker *self, uint64_t deadline, bool interruptible)
 {
     struct thread_parker *t = (struct thread_parker *)self;
-    (void)interruptible;
-    while (atomic_exchange_explicit(&t->token, 0, memory_order_acquire) == 0)
-        if (yk__futex_wait(&t->token, 0, deadline, false) == UV_ETIMEDOUT)
-            return atomic_exchange_explicit(&t->token, 0, memory_order_acquire) ? 0 : UV_ETIMEDOUT;
-    return 0;
+    yk__blocking *b = blocking;
+    if (!b || !interruptible)
+        return sleep_for_token(t, deadline, NULL);
+    if (take_token(t))
+        return 0;
+    int err = b->begin(b, deadline);
+    if (err)
+        return err;
+    err = sleep_for_token(t, deadline, b);
+    b->end(b);
+    return err;
 }
 
 static void thread_unpark(yk__parker *self)
@@ -59,11 +84,22 @@ static _Thread_local struct thread_parker own = {
 static _Thread_local yk__parker *task;
 static _Thread_local bool forbidden;
 
+int yk__park_asleep(yk__parker *parker, uint64_t deadline)
+{
+    return parker == &own.parker ? sleep_for_token(&own, deadline, blocking)
+                                 : parker->park(parker, deadline, true);
+}
+
 yk__parker *yk__parker_current(void)
 {
     if (task)
         return task;
     return forbidden ? NULL : &own.parker;
+}
+
+void yk__parker_set_blocking(yk__blocking *b)
+{
+    blocking = b;
 }
 
 void yk__parker_set_task(yk__parker *parker)

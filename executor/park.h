@@ -22,8 +22,8 @@
 typedef struct yk__parker yk__parker;
 
 struct yk__parker {
-    /* 0: unparked. UV_ETIMEDOUT: the deadline passed. YK_ECANCELED: the task was asked to cancel
-     * (only if interruptible). */
+    /* 0: unparked. UV_ETIMEDOUT: the deadline passed. YK_ECANCELED: the task, or the job whose
+     * thread this is, was asked to cancel (only if interruptible). YK_EDEADLK: see yk__blocking. */
     int (*park)(yk__parker *self, uint64_t deadline, bool interruptible);
     void (*unpark)(yk__parker *self);
     const yk_future *self; /* the sleeper's own future, which it must not wait for; or NULL */
@@ -50,6 +50,21 @@ static inline void yk__cpu_relax(void)
     __asm__ volatile("yield" ::: "memory");
 #endif
 }
+/* For pools: what a thread of theirs does where it sleeps in a wait inside a job. */
+typedef struct yk__blocking {
+    /* It is about to sleep. Another error than 0 is what the wait returns instead. */
+    int (*begin)(struct yk__blocking *self, uint64_t deadline);
+    void (*end)(struct yk__blocking *self);
+    /* The job was asked to stop: the wait returns YK_ECANCELED, once. Asked again after every
+     * signal that interrupts the sleep. */
+    bool (*cancelled)(struct yk__blocking *self);
+} yk__blocking;
+
+/* Of the calling thread, NULL for none. */
+void yk__parker_set_blocking(yk__blocking *blocking);
+
+/* Parks interruptibly until the deadline, where nobody is waited for. */
+int yk__park_asleep(yk__parker *parker, uint64_t deadline);
 
 /* Sleeps on *word while it equals `expected`, until `deadline`. 0 on a wake-up (also a spurious
  * one) or if *word differs; UV_ETIMEDOUT. `shared`: the word is in memory shared with other

@@ -108,6 +108,8 @@ static const struct counter {
     { "yoke_workers_killed_total", "counter",
       "Workers that were ended for the sake of a time limit or a cancellation.", NULL,
       MEMBER(killed) },
+    { "yoke_workers_stuck", "gauge", "Threads that were written off and have not come back.", NULL,
+      MEMBER(stuck) },
 #undef MEMBER
 };
 

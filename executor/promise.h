@@ -2,12 +2,15 @@
  *
  * A job or task embeds a yk_future as its first member, so that one allocation holds both.
  *
- * The state word decides every race. It holds a yk_state and three flags:
+ * The state word decides every race. It holds a yk_state and five flags:
  *
  *   YK__HANDED   pending, but somebody else (a worker process) may take it at any moment: whether a
  *                cancellation comes in time is decided by ops->cancel, not by this word;
  *   YK__ASKED    a cancellation was asked for while it was handed or running;
- *   YK__SETTLING one thread has won the right to end it and is writing result or error.
+ *   YK__SETTLING one thread has won the right to end it and is writing result or error;
+ *   YK__COMMITTED the job has passed its commit point: nobody asks it to stop any more;
+ *   YK__BY_POOL  with YK__ASKED: it was the pool that asked (a limit, a shutdown), by
+ *                yk__future_ask(), so that ops->cancel is not called.
  *
  * Whoever wants to end a future claims it (one successful compare-and-swap to YK__SETTLING), writes
  * result or error, which nobody else touches, and publishes with yk__future_publish(): a release
@@ -29,6 +32,8 @@ enum {
     YK__HANDED = 0x8,
     YK__ASKED = 0x10,
     YK__SETTLING = 0x20,
+    YK__COMMITTED = 0x40,
+    YK__BY_POOL = 0x80,
 };
 
 #define YK__INLINE_RESULT 64 /* bytes of a result that need no allocation */
@@ -86,6 +91,20 @@ bool yk__future_hand(yk_future *f, bool handed);
 
 /* Wins the right to end it, whatever state it is in. */
 bool yk__future_claim(yk_future *f);
+
+/* The same, but only while it is pending. */
+bool yk__future_claim_pending(yk_future *f);
+
+/* Passes the commit point of a running future. False: somebody has asked for its end. */
+bool yk__future_commit(yk_future *f);
+
+/* The pool asks a running future to stop. False: somebody has asked before, it has committed, or
+ * does not run (any more). */
+bool yk__future_ask(yk_future *f);
+
+/* After a claim, of a future whose ops have a cancel function: whether that was called, or is about
+ * to be. */
+bool yk__future_cancel_is_due(const yk_future *f);
 
 /* After a claim: sets the result to a copy (UV_ENOMEM), or to memory to be freed with
  * `free_result`. */

@@ -565,9 +565,20 @@ static void terminate(remote *r)
     signal_group(r, SIGTERM);
 }
 
+/* From here on it cannot pass its commit point. False: it has. */
+static bool forbid_commit(remote *r)
+{
+    uint32_t state = yk__slot_state(r->settled, YK__SLOT_TAKEN);
+    return atomic_compare_exchange_strong_explicit(&r->ch->jobs[r->settled % YK__RING].state,
+                                                   &state,
+                                                   yk__slot_state(r->settled, YK__SLOT_WITHDRAWN),
+                                                   memory_order_acq_rel, memory_order_acquire) ||
+           state != yk__slot_committed(r->settled);
+}
+
 void yk__remote_stop_job(remote *r, int reason)
 {
-    if (r->ladder != AT_PEACE || r->dead)
+    if (r->ladder != AT_PEACE || r->dead || !forbid_commit(r))
         return;
     if (reason == YK_EJOBTIMEOUT)
         yk__trace_worker(r->lane, "time limit passed", 0);
@@ -582,10 +593,16 @@ void yk__remote_stop_job(remote *r, int reason)
     arm(r);
 }
 
+static bool has_committed(remote *r)
+{
+    return atomic_load_explicit(&r->ch->jobs[r->settled % YK__RING].state, memory_order_relaxed) ==
+           yk__slot_committed(r->settled);
+}
+
 static uint64_t front_limit(remote *r)
 {
     process_job *job = r->settled != r->submitted ? *at(r, r->settled) : NULL;
-    if (!job || job->work.timeout == 0)
+    if (!job || job->work.timeout == 0 || has_committed(r))
         return YK_FOREVER;
     return (r->front_began ? r->front_began : r->front_since) + job->work.timeout;
 }

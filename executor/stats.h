@@ -72,6 +72,7 @@ typedef struct yk_executor_stats {
     uint64_t crashed;   /* workers that died unasked */
     uint64_t killed;    /* workers made to end for the sake of a time limit or a cancellation */
     uint64_t timeouts;  /* jobs ended for YK_EJOBTIMEOUT */
+    uint64_t stuck;     /* threads that were written off and have not come back, now */
     yk_histogram wait;  /* from submission until the job begins; of jobs that began */
     yk_histogram run;   /* from its beginning to its end */
 } yk_executor_stats;

@@ -1,441 +1,50 @@
-/* The thread pool.
+/* The thread pool as any thread sees it: submit, cancel, shut down, statistics.
  *
- * A job's way: submit() pushes it on `inbox`, a stack that anybody adds to without a lock; a worker
- * takes the whole stack, turned round, as the queue `ready`, and jobs from its front. The workers
- * share `ready` under `lock`, which a submitter never takes: a loop that submits is never held up
- * by a worker that lost its CPU. The job's end publishes its future, without a lock either.
- *
- * Sleeping. Each worker sleeps on a word of its own, and says so with its bit in `idle`. A
- * submitter publishes the job, then looks at `idle`; a worker sets its bit, then looks at `inbox`
- * once more; both sequentially consistent, so at least one sees the other. Whoever clears a bit
- * must wake that worker. The lowest bit is taken first, so the same workers stay warm and the
- * others can sleep on. While one worker is on its way (`waking`), submitters do not wake another:
- * the one that comes wakes the next if it finds more than it can do itself. So a burst costs its
- * submitter one system call.
- *
- * Threads are started when more jobs are unfinished than there are workers, and not before.
+ * A job is queued first, then threads are started for it or woken (thread_queue.c says how that
+ * misses nobody). A pool for which no thread can be started at all fails the job.
  *
  * Closing. `received` counts a job before its submitter looks at `closing`, and a worker leaves
  * only when everything received has ended; so no job is pushed to a pool that nobody serves.
- * Whoever lets the number of unfinished jobs fall (a worker, a cancellation, a submitter that turns
- * back) looks at `closing` after it and wakes those who may now leave.
+ * Whoever lets the number of unfinished jobs fall (a worker, the monitor, a cancellation, a
+ * submitter that turns back) looks at `closing` after it and wakes those who may now leave.
  */
-#include <pthread.h>
-#include <signal.h>
-#include <stdalign.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
-#include "internal.h"
-#include "meter.h"
-#include "park.h"
 #include "ring.h"
+#include "thread_pool.h"
 #include "wait.h"
 
-#define MAX_WORKERS 1024
-#define IDLE_WORDS  (MAX_WORKERS / 64)
+#define DEFAULT_GRACE_MS 2000
 
-struct pool;
+/* ---- Cancelling ----------------------------------------------------------------------------- */
 
-/* A job in a thread pool; its argument follows. */
-struct thread_job {
-    yk__work work;
-    struct pool *pool;
-    struct thread_job *next;
-    alignas(max_align_t) unsigned char arg[];
-};
-
-/* The counters are written by the worker alone and read by anybody. `finished` is counted before
- * the job's future ends, and sequentially consistent: see Closing above. */
-struct worker {
-    alignas(YK__CACHE_LINE) _Atomic uint32_t sleeping; /* futex: 1 asleep, 0 awake or woken */
-    _Atomic uint64_t finished, begun, done, failed, cancelled, timeouts;
-    struct pool *pool;
-    unsigned index;
-    pthread_t thread;
-    yk__meter meter;
-};
-
-struct pool {
-    yk_executor ex;
-    unsigned max_workers;
-    uint64_t timeout_ms;
-    yk_future *gone; /* ends when the last worker has left after a shutdown */
-
-    alignas(YK__CACHE_LINE) _Atomic(struct thread_job *) inbox;
-    _Atomic uint64_t received; /* by submitters */
-    _Atomic uint64_t dropped;  /* cancelled before they began */
-    _Atomic uint32_t started;  /* threads ever started; workers[0 .. started) exist */
-    _Atomic uint32_t alive;    /* threads that have not left */
-    _Atomic bool closing;
-    _Atomic bool stopping; /* jobs that run are asked to stop */
-    _Atomic bool joined;
-
-    alignas(YK__CACHE_LINE) _Atomic uint32_t waking;
-    _Atomic uint64_t idle[IDLE_WORDS];
-
-    alignas(YK__CACHE_LINE) pthread_mutex_t lock; /* guards ready, ready_end and starting threads */
-    struct thread_job *ready, **ready_end;
-
-    struct worker *workers;
-};
-
-static struct pool *pool_of(yk_executor *ex)
+/* Of one that runs. Its pool is there until this has been counted as arrived. */
+static void job_cancel(yk_future *f)
 {
-    return (struct pool *)ex;
-}
-
-/* ---- The queue ------------------------------------------------------------------------------ */
-
-static void push(struct pool *p, struct thread_job *job)
-{
-    job->next = atomic_load_explicit(&p->inbox, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&p->inbox, &job->next, job, memory_order_seq_cst,
-                                                  memory_order_relaxed))
-        ;
-}
-
-/* Moves the inbox behind what is ready, oldest first. Under the lock. */
-static void refill(struct pool *p)
-{
-    if (!atomic_load(&p->inbox))
-        return;
-    struct thread_job *stack = atomic_exchange_explicit(&p->inbox, NULL, memory_order_acquire);
-    struct thread_job *queue = NULL, **end = p->ready_end;
-    if (stack)
-        p->ready_end = &stack->next; /* the newest will be the last */
-    while (stack) {
-        struct thread_job *next = stack->next;
-        stack->next = queue;
-        queue = stack;
-        stack = next;
-    }
-    if (queue)
-        *end = queue;
-}
-
-static struct thread_job *take_locked(struct pool *p)
-{
-    if (!p->ready)
-        refill(p);
-    struct thread_job *job = p->ready;
-    if (job) {
-        p->ready = job->next;
-        if (!p->ready)
-            p->ready_end = &p->ready;
-    }
-    return job;
-}
-
-static struct thread_job *take(struct pool *p, bool *more)
-{
-    pthread_mutex_lock(&p->lock);
-    struct thread_job *job = take_locked(p);
-    *more = p->ready || atomic_load_explicit(&p->inbox, memory_order_relaxed);
-    pthread_mutex_unlock(&p->lock);
-    return job;
-}
-
-/* ---- Waking --------------------------------------------------------------------------------- */
-
-static struct worker *claim_idle(struct pool *p)
-{
-    for (unsigned w = 0; w * 64 < p->max_workers; w++) {
-        uint64_t bits = atomic_load(&p->idle[w]);
-        while (bits) {
-            unsigned bit = (unsigned)__builtin_ctzll(bits);
-            if (atomic_compare_exchange_weak(&p->idle[w], &bits, bits & (bits - 1)))
-                return &p->workers[w * 64 + bit];
-        }
-    }
-    return NULL;
-}
-
-static void wake(struct worker *w)
-{
-    atomic_store_explicit(&w->sleeping, 0, memory_order_release);
-    yk__futex_wake(&w->sleeping, 1, false);
-}
-
-/* Wakes one worker unless one is on its way already. Whether somebody will come. */
-static bool wake_one(struct pool *p)
-{
-    if (atomic_load(&p->waking) > 0)
-        return true;
-    struct worker *w = claim_idle(p);
-    if (!w)
-        return false;
-    atomic_fetch_add(&p->waking, 1);
-    wake(w);
-    return true;
-}
-
-static void wake_all(struct pool *p)
-{
-    struct worker *w;
-    while ((w = claim_idle(p)) != NULL) {
-        atomic_fetch_add(&p->waking, 1);
-        wake(w);
-    }
-}
-
-static bool idle_bit(struct worker *w, bool set)
-{
-    _Atomic uint64_t *word = &w->pool->idle[w->index / 64];
-    uint64_t bit = (uint64_t)1 << (w->index % 64);
-    uint64_t before = set ? atomic_fetch_or(word, bit) : atomic_fetch_and(word, ~bit);
-    return (before & bit) != 0;
-}
-
-static bool has_work(struct pool *p)
-{
-    if (atomic_load(&p->inbox))
-        return true;
-    pthread_mutex_lock(&p->lock);
-    bool ready = p->ready != NULL;
-    pthread_mutex_unlock(&p->lock);
-    return ready;
-}
-
-static uint64_t unfinished(struct pool *p)
-{
-    /* What is subtracted is read first, so the difference is never too small. */
-    uint64_t ended = atomic_load(&p->dropped);
-    uint32_t started = atomic_load(&p->started);
-    for (uint32_t i = 0; i < started; i++)
-        ended += atomic_load(&p->workers[i].finished);
-    uint64_t received = atomic_load(&p->received);
-    return received > ended ? received - ended : 0;
-}
-
-static bool may_leave(struct pool *p)
-{
-    return atomic_load(&p->closing) && unfinished(p) == 0;
-}
-
-static void sleep_until_woken(struct worker *w)
-{
-    struct pool *p = w->pool;
-    atomic_store_explicit(&w->sleeping, 1, memory_order_relaxed);
-    idle_bit(w, true);
-    if ((has_work(p) || may_leave(p)) && idle_bit(w, false))
-        return; /* took its own bit back: nobody will wake it */
-    while (atomic_load_explicit(&w->sleeping, memory_order_acquire) == 1)
-        yk__futex_wait(&w->sleeping, 1, YK_FOREVER, false);
-    atomic_fetch_sub(&p->waking, 1);
-}
-
-/* ---- Running a job -------------------------------------------------------------------------- */
-
-/* What a running job sees. */
-struct running {
-    yk_job job;
-    struct thread_job *of;
-    uint64_t deadline; /* YK_FOREVER: none */
-};
-
-static bool job_is_cancelled(const yk_job *job)
-{
-    const struct running *r = (const struct running *)job;
-    return yk_future_cancel_requested(&r->of->work.future) ||
-           atomic_load_explicit(&r->of->pool->stopping, memory_order_relaxed) ||
-           (r->deadline != YK_FOREVER && yk_now() >= r->deadline);
-}
-
-static void free_room(struct running *r)
-{
-    if (r->job.result && r->job.result != r->of->work.future.inline_result)
-        free(r->job.result);
-    r->job.result = NULL;
-    r->job.result_len = 0;
-}
-
-static void *result_room(yk_job *job, size_t len)
-{
-    struct running *r = (struct running *)job;
-    free_room(r);
-    return len <= YK__INLINE_RESULT ? r->of->work.future.inline_result : malloc(len);
-}
-
-static void bump(_Atomic uint64_t *counter)
-{
-    /* Only its worker writes it, so no read-modify-write is needed. */
-    uint64_t n = atomic_load_explicit(counter, memory_order_relaxed);
-    atomic_store_explicit(counter, n + 1, memory_order_release);
-}
-
-static void count_finished(struct worker *w)
-{
-    atomic_store(&w->finished, atomic_load_explicit(&w->finished, memory_order_relaxed) + 1);
-}
-
-static void end_failed(struct worker *w, struct running *r, int code)
-{
-    yk_future *f = &r->of->work.future;
-    const char *message = r->job.message[0] ? r->job.message : yk_strerror(code);
-    free_room(r);
-    bool cancelled = code == YK_ECANCELED;
-    bump(cancelled ? &w->cancelled : &w->failed);
-    if (code == YK_EJOBTIMEOUT)
-        bump(&w->timeouts);
-    count_finished(w);
-    yk__future_publish(f, cancelled ? YK_CANCELLED : YK_FAILED, yk__error_new(code, "%s", message));
-}
-
-static void end_done(struct worker *w, struct running *r)
-{
-    yk_future *f = &r->of->work.future;
-    void *result = r->job.result;
-    yk__future_give_result(f, result, r->job.result_len, result == f->inline_result ? NULL : free);
-    bump(&w->done);
-    count_finished(w);
-    yk__future_publish(f, YK_DONE, NULL);
-}
-
-static int run_function(struct running *r)
-{
-    struct yk__work *work = &r->of->work;
-    int code = yk__job_run(&r->job, work->fn);
-    if (r->deadline != YK_FOREVER && yk_now() >= r->deadline) {
-        snprintf(r->job.message, sizeof r->job.message,
-                 "the job ran longer than its limit of "
-                 "%llu ms",
-                 (unsigned long long)(work->timeout / 1000000u));
-        return YK_EJOBTIMEOUT;
-    }
-    return code;
-}
-
-static void run_job(struct worker *w, struct thread_job *job)
-{
-    struct pool *p = w->pool;
-    yk_future *f = &job->work.future;
-    if (!yk__future_advance(f, YK_PENDING, YK_RUNNING))
-        return; /* cancelled; counted by whoever did */
-    bump(&w->begun);
-    struct running r;
-    memset(&r, 0, offsetof(struct running, job.message) + 1);
-    r.job.arg = job->work.arg;
-    r.job.arg_len = job->work.arg_len;
-    r.job.worker = w->index;
-    r.job.room = result_room;
-    r.job.cancelled = job_is_cancelled;
-    r.job.cell = &job->work.progress;
-    r.job.stream = f->stream;
-    r.job.ring = yk__stream_ring(f->stream);
-    r.of = job;
-    r.deadline = job->work.timeout ? yk_now() + job->work.timeout : YK_FOREVER;
-    yk__meter_begin(&w->meter, &job->work);
-    int code = run_function(&r);
-    yk__meter_end(&w->meter, &p->ex, &job->work, code);
-    if (!yk__future_claim(f))
-        free_room(&r);
-    else if (code)
-        end_failed(w, &r, code);
-    else
-        end_done(w, &r);
-}
-
-/* ---- Workers -------------------------------------------------------------------------------- */
-
-static void leave(struct worker *w)
-{
-    struct pool *p = w->pool;
-    yk__trace_worker(&w->meter.lane, "worker left", 0);
-    yk__meter_gone(&w->meter);
-    if (atomic_fetch_sub(&p->alive, 1) == 1 && atomic_load(&p->closing))
-        yk_future_set_result(p->gone, NULL, 0);
+    thread_pool *p = ((thread_job *)f)->pool;
+    yk__executor_hold(&p->ex);
+    yk__monitor_asked(p, (thread_job *)f);
+    atomic_fetch_add(&p->asks_arrived, 1);
+    if (atomic_load(&p->closing))
+        yk__tq_wake_all(p);
     yk__executor_release(&p->ex);
 }
-
-static void *worker_main(void *arg)
-{
-    struct worker *w = arg;
-    struct pool *p = w->pool;
-    char name[16];
-    snprintf(name, sizeof name, "%.10s-%u", p->ex.name, w->index);
-    pthread_setname_np(pthread_self(), name);
-    yk__meter_thread(&w->meter);
-    yk__running_for = &p->ex; /* also for the callbacks of the jobs' futures */
-    for (;;) {
-        bool more;
-        struct thread_job *job = take(p, &more);
-        if (job) {
-            if (more)
-                wake_one(p);
-            run_job(w, job);
-            yk_future_unref(&job->work.future);
-        } else if (may_leave(p)) {
-            break;
-        } else {
-            sleep_until_woken(w);
-        }
-    }
-    wake_all(p);
-    leave(w);
-    return NULL;
-}
-
-/* With all signals blocked: they are for the program's own threads. */
-static int create_thread(struct worker *w)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int rc = pthread_create(&w->thread, NULL, worker_main, w);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return rc ? -rc : 0;
-}
-
-/* Under the lock. */
-static int start_worker(struct pool *p)
-{
-    uint32_t i = atomic_load_explicit(&p->started, memory_order_relaxed);
-    if (i >= p->max_workers)
-        return 0;
-    struct worker *w = &p->workers[i];
-    w->pool = p;
-    w->index = i;
-    yk__meter_init(&w->meter, &p->ex, i);
-    yk__executor_hold(&p->ex);
-    atomic_fetch_add(&p->alive, 1);
-    int err = create_thread(w);
-    if (err) {
-        atomic_fetch_sub(&p->alive, 1);
-        yk__executor_release(&p->ex);
-        return err;
-    }
-    atomic_store_explicit(&p->started, i + 1, memory_order_release);
-    return 0;
-}
-
-/* Starts a thread if there are more jobs than threads. Fails only if there is no thread at all. */
-static int start_if_needed(struct pool *p)
-{
-    uint32_t started = atomic_load_explicit(&p->started, memory_order_acquire);
-    if (started >= p->max_workers || unfinished(p) <= started)
-        return 0;
-    pthread_mutex_lock(&p->lock);
-    int err = 0;
-    if (atomic_load(&p->started) == started) /* with none, nobody is there to end a late job */
-        err = started == 0 && atomic_load(&p->closing) ? YK_ECLOSED : start_worker(p);
-    pthread_mutex_unlock(&p->lock);
-    return started == 0 ? err : 0;
-}
-
-/* ---- Submitting ----------------------------------------------------------------------------- */
 
 /* While the job is not counted as dropped, its pool is kept alive by its workers. */
 static void job_dropped(yk_future *f)
 {
-    struct pool *p = ((struct thread_job *)f)->pool;
-    yk__never_ran(&((struct thread_job *)f)->work, YK_ECANCELED);
+    thread_job *job = (thread_job *)f;
+    thread_pool *p = job->pool;
+    yk__never_ran(&job->work, YK_ECANCELED);
     yk__executor_hold(&p->ex);
+    yk__admission_leave(&p->admission);
+    if (job->timed)
+        yk__monitor_stale(p);
     atomic_fetch_add(&p->dropped, 1);
     if (atomic_load(&p->closing))
-        wake_all(p);
+        yk__tq_wake_all(p);
     yk__executor_release(&p->ex);
 }
 
@@ -444,14 +53,18 @@ static void job_free(yk_future *f)
     free(f);
 }
 
-static const yk__future_ops job_ops = { .dropped = job_dropped, .free = job_free, .job = true };
+static const yk__future_ops job_ops = {
+    .cancel = job_cancel, .dropped = job_dropped, .free = job_free, .job = true
+};
 
-static struct thread_job *job_new(struct pool *p, yk_job_fn fn, const void *arg, size_t len,
-                                  const yk_job_options *options)
+/* ---- Submitting ----------------------------------------------------------------------------- */
+
+static thread_job *job_new(thread_pool *p, yk_job_fn fn, const void *arg, size_t len,
+                           const yk_job_options *options)
 {
     if (len > SIZE_MAX / 2)
         return NULL;
-    struct thread_job *job = malloc(sizeof *job + len);
+    thread_job *job = malloc(sizeof *job + len);
     if (!job)
         return NULL;
     yk__work_init(&job->work, &job_ops, fn, options, p->timeout_ms);
@@ -462,7 +75,10 @@ static struct thread_job *job_new(struct pool *p, yk_job_fn fn, const void *arg,
     /* The caller's and the queue's; nobody else knows of it yet. */
     atomic_store_explicit(&job->work.future.refs, 2, memory_order_relaxed);
     yk__stamp(&p->ex, &job->work);
+    yk__queued_init(&job->queued, options->priority);
     job->pool = p;
+    job->start_by = options->start_by == YK_FOREVER ? 0 : options->start_by;
+    job->timed = job->timed_out = false;
     if (len > 0) {
         memcpy(job->arg, arg, len);
         job->work.arg = job->arg;
@@ -471,74 +87,120 @@ static struct thread_job *job_new(struct pool *p, yk_job_fn fn, const void *arg,
     return job;
 }
 
+static yk_future *turn_back(thread_pool *p, thread_job *job, int err)
+{
+    yk__admission_leave(&p->admission);
+    if (job)
+        yk__stream_release(job->work.future.stream);
+    free(job);
+    return yk__future_failed(err, NULL);
+}
+
+/* It stays in the queue, of which it is taken as one that has ended; and is not counted. */
+static void refuse(thread_pool *p, thread_job *job, int err)
+{
+    if (!yk__thread_refuse(job, err, NULL))
+        return;
+    atomic_fetch_sub(&p->refused,
+                     1); /* first: what is unfinished may seem too many, never too few */
+    atomic_fetch_sub(&p->received, 1);
+    if (atomic_load(&p->closing))
+        yk__tq_wake_all(p);
+}
+
 static yk_future *pool_submit(yk_executor *ex, yk_job_fn fn, const void *arg, size_t len,
                               const yk_job_options *options)
 {
-    struct pool *p = pool_of(ex);
-    struct thread_job *job = job_new(p, fn, arg, len, options);
+    thread_pool *p = yk__thread_pool_of(ex);
+    int err = yk__admission_enter(&p->admission, options);
+    if (err)
+        return yk__admission_refused(err);
+    thread_job *job = job_new(p, fn, arg, len, options);
     if (!job)
-        return yk__future_failed(UV_ENOMEM, NULL);
+        return turn_back(p, NULL, UV_ENOMEM);
     yk_future *f = &job->work.future;
     atomic_fetch_add(&p->received, 1);
-    int err = atomic_load(&p->closing) ? YK_ECLOSED : start_if_needed(p);
-    if (err) {
+    if (atomic_load(&p->closing)) {
         atomic_fetch_sub(&p->received, 1);
-        if (err == YK_ECLOSED)
-            wake_all(p);
-        yk__stream_release(f->stream);
-        free(job);
-        return yk__future_failed(err, NULL);
+        yk__tq_wake_all(p);
+        return turn_back(p, job, YK_ECLOSED);
     }
-    push(p, job);
-    wake_one(p);
+    if (job->start_by)
+        yk__monitor_timed(p, job);
+    yk__tq_push(p, job);
+    err = yk__thread_start_if_needed(p);
+    if (err)
+        refuse(p, job, err);
+    else
+        yk__tq_wake_one(p);
     return f;
 }
 
 /* ---- Ending --------------------------------------------------------------------------------- */
 
-static void cancel_pending(struct pool *p)
+static void cancel_pending(thread_pool *p)
 {
-    pthread_mutex_lock(&p->lock);
-    refill(p);
-    struct thread_job *list = p->ready;
-    p->ready = NULL;
-    p->ready_end = &p->ready;
-    pthread_mutex_unlock(&p->lock);
+    yk__queued *list = yk__tq_take_all(p);
     while (list) {
-        struct thread_job *next = list->next;
-        yk_future_cancel(&list->work.future);
-        yk_future_unref(&list->work.future);
-        list = next;
+        yk_future *f = &yk__thread_job_of(list)->work.future;
+        list = list->next;
+        yk_future_cancel(f);
+        yk_future_unref(f);
     }
 }
 
-static void join_all(struct pool *p)
+static thread *take_threads(thread_pool *p)
 {
-    if (atomic_exchange(&p->joined, true))
-        return;
-    uint32_t started = atomic_load_explicit(&p->started, memory_order_acquire);
-    for (uint32_t i = 0; i < started; i++)
-        pthread_join(p->workers[i].thread, NULL);
+    pthread_mutex_lock(&p->lock);
+    thread *list = p->threads;
+    p->threads = NULL;
+    pthread_mutex_unlock(&p->lock);
+    return list;
 }
 
-/* The first call: from here on no thread starts, and those that are idle leave. */
-static void begin_closing(struct pool *p)
+/* All have left; what remains of them is joined, or left to itself. */
+static void part_with_threads(thread_pool *p, bool join)
+{
+    for (thread *t = take_threads(p), *next; t; t = next) {
+        next = t->next;
+        if (join)
+            pthread_join(t->id, NULL);
+        else
+            pthread_detach(t->id);
+        free(t);
+    }
+    if (!atomic_load(&p->monitor.started))
+        return;
+    if (join)
+        pthread_join(p->monitor.id, NULL);
+    else
+        pthread_detach(p->monitor.id);
+}
+
+/* The first call: from here on those that are idle leave. */
+static void begin_closing(thread_pool *p)
 {
     pthread_mutex_lock(&p->lock);
     bool first = !atomic_exchange(&p->closing, true);
-    bool nobody = atomic_load(&p->alive) == 0;
+    /* A canceller that is late comes where a thread was written off, and then there is a monitor,
+     * which sees to the end. */
+    bool nobody = first && p->alive == 0 && yk__thread_cancellers_are_done(p);
+    p->over |= nobody;
     pthread_mutex_unlock(&p->lock);
-    if (first && nobody)
+    if (nobody)
         yk_future_set_result(p->gone, NULL, 0);
-    wake_all(p);
+    if (first)
+        yk__monitor_ring(p);
+    yk__admission_close(&p->admission);
+    yk__tq_wake_all(p);
 }
 
 static int pool_shutdown(yk_executor *ex, const yk_shutdown_options *options)
 {
-    struct pool *p = pool_of(ex);
+    thread_pool *p = yk__thread_pool_of(ex);
     begin_closing(p);
-    if (options->cancel_running)
-        atomic_store(&p->stopping, true);
+    if (options->cancel_running && !atomic_exchange(&p->stopping, true))
+        yk__monitor_stop(p);
     if (options->cancel_pending || options->cancel_running)
         cancel_pending(p);
     if (options->no_wait) {
@@ -548,59 +210,76 @@ static int pool_shutdown(yk_executor *ex, const yk_shutdown_options *options)
     if (yk__running_for == ex)
         return YK_EDEADLK;
     int err = yk_await_until(p->gone, options->deadline ? options->deadline : YK_FOREVER);
-    if (!err)
-        join_all(p);
+    if (!err && !atomic_exchange(&p->joined, true))
+        part_with_threads(p, true);
     return err;
-}
-
-static void pool_stats(yk_executor *ex, yk_executor_stats *s)
-{
-    struct pool *p = pool_of(ex);
-    uint64_t begun = 0, dropped = atomic_load(&p->dropped);
-    s->started = atomic_load_explicit(&p->started, memory_order_acquire);
-    s->workers = atomic_load(&p->alive);
-    for (uint32_t i = 0; i < s->started; i++) {
-        struct worker *w = &p->workers[i];
-        s->done += atomic_load_explicit(&w->done, memory_order_acquire);
-        s->failed += atomic_load_explicit(&w->failed, memory_order_acquire);
-        s->cancelled += atomic_load_explicit(&w->cancelled, memory_order_acquire);
-        s->timeouts += atomic_load_explicit(&w->timeouts, memory_order_acquire);
-        begun += atomic_load_explicit(&w->begun, memory_order_acquire);
-        yk__histogram_read(&w->meter.wait, &s->wait);
-        yk__histogram_read(&w->meter.run, &s->run);
-    }
-    s->received = atomic_load(&p->received);
-    s->running = begun - s->done - s->failed - s->cancelled;
-    s->cancelled += dropped;
-    s->pending = s->received - s->running - s->done - s->failed - s->cancelled;
-}
-
-static size_t pool_workers(yk_executor *ex, yk_worker_stats *rows, size_t max)
-{
-    struct pool *p = pool_of(ex);
-    uint32_t n = atomic_load_explicit(&p->started, memory_order_acquire);
-    for (uint32_t i = 0; i < n && i < max; i++) {
-        yk__meter_read(&p->workers[i].meter, false, &rows[i]);
-        rows[i].jobs = atomic_load(&p->workers[i].finished);
-    }
-    return n;
 }
 
 static void pool_free(yk_executor *ex)
 {
-    struct pool *p = pool_of(ex);
-    uint32_t started = atomic_load_explicit(&p->started, memory_order_acquire);
+    thread_pool *p = yk__thread_pool_of(ex);
     if (!atomic_load(&p->joined))
-        for (uint32_t i = 0; i < started; i++)
-            pthread_detach(p->workers[i].thread);
-    struct thread_job *job;
-    while ((job = take_locked(p)) != NULL)
-        yk_future_unref(&job->work.future); /* cancelled, and nobody came by to take it out */
+        part_with_threads(p, false);
+    for (yk__queued *q = yk__tq_take_all(p), *next; q; q = next) {
+        next = q->next; /* it has ended, and nobody came by to take it out */
+        yk_future_unref(&yk__thread_job_of(q)->work.future);
+    }
+    yk__monitor_destroy(&p->monitor);
+    yk__admission_destroy(&p->admission);
     pthread_mutex_destroy(&p->lock);
     yk_future_unref(p->gone);
-    free(p->workers);
+    for (uint32_t i = 0; i < YK__MAX_PLACES && p->place[i]; i++)
+        free(p->place[i]);
     free(p);
 }
+
+/* ---- Statistics ----------------------------------------------------------------------------- */
+
+static void count_place(const place *at, yk_executor_stats *s, uint64_t *begun)
+{
+    s->done += atomic_load_explicit(&at->done, memory_order_acquire);
+    s->failed += atomic_load_explicit(&at->failed, memory_order_acquire);
+    s->cancelled += atomic_load_explicit(&at->cancelled, memory_order_acquire);
+    s->timeouts += atomic_load_explicit(&at->timeouts, memory_order_acquire);
+    *begun += atomic_load_explicit(&at->begun, memory_order_acquire);
+    yk__histogram_read(&at->meter.wait, &s->wait);
+    yk__histogram_read(&at->meter.run, &s->run);
+}
+
+static void pool_stats(yk_executor *ex, yk_executor_stats *s)
+{
+    thread_pool *p = yk__thread_pool_of(ex);
+    uint64_t begun = 0, dropped = atomic_load(&p->dropped), refused = atomic_load(&p->refused);
+    s->timeouts = atomic_load(&p->lost_timeouts);
+    s->failed = atomic_load(&p->lost_failed);
+    s->cancelled = atomic_load(&p->lost_cancelled);
+    s->stuck = atomic_load(&p->stuck);
+    uint32_t places = atomic_load(&p->places);
+    for (uint32_t i = 0; i < places; i++)
+        count_place(atomic_load_explicit(&p->place[i], memory_order_acquire), s, &begun);
+    s->running = begun - s->done - s->failed - s->cancelled;
+    s->failed += refused;
+    s->cancelled += dropped;
+    s->received = atomic_load(&p->received);
+    s->pending = s->received - s->running - s->done - s->failed - s->cancelled;
+    s->started = atomic_load_explicit(&p->threads_started, memory_order_relaxed);
+    s->restarts = s->started > places ? s->started - places : 0;
+    s->workers = atomic_load_explicit(&p->alive, memory_order_relaxed);
+}
+
+static size_t pool_workers(yk_executor *ex, yk_worker_stats *rows, size_t max)
+{
+    thread_pool *p = yk__thread_pool_of(ex);
+    uint32_t n = atomic_load(&p->places);
+    for (uint32_t i = 0; i < n && i < max; i++) {
+        const place *at = atomic_load_explicit(&p->place[i], memory_order_acquire);
+        yk__meter_read(&at->meter, false, &rows[i]);
+        rows[i].jobs = atomic_load(&at->finished);
+    }
+    return n;
+}
+
+/* ---- Making --------------------------------------------------------------------------------- */
 
 static const yk__executor_ops pool_ops = { .submit = pool_submit,
                                            .shutdown = pool_shutdown,
@@ -608,23 +287,25 @@ static const yk__executor_ops pool_ops = { .submit = pool_submit,
                                            .free = pool_free,
                                            .workers = pool_workers };
 
-static struct pool *pool_alloc(unsigned workers)
+static thread_pool *pool_alloc(void)
 {
-    struct pool *p = aligned_alloc(YK__CACHE_LINE, sizeof *p);
-    struct worker *w = aligned_alloc(YK__CACHE_LINE, workers * sizeof *w);
+    thread_pool *p = aligned_alloc(YK__CACHE_LINE, sizeof *p);
     yk_future *gone = yk_future_new();
-    if (!p || !w || !gone) {
+    if (!p || !gone) {
         free(p);
-        free(w);
         yk_future_unref(gone);
         return NULL;
     }
     memset(p, 0, sizeof *p);
-    memset(w, 0, workers * sizeof *w);
-    p->workers = w;
     p->gone = gone;
     yk_future_set_running(gone); /* a task that is cancelled while it awaits the end ends nothing */
     return p;
+}
+
+static uint64_t nanoseconds(uint64_t ms, uint64_t if_zero)
+{
+    ms = ms ? ms : if_zero;
+    return ms < YK_FOREVER / YK__NS_PER_MS ? ms * YK__NS_PER_MS : YK_FOREVER;
 }
 
 yk_executor *yk_thread_pool_new(const yk_pool_options *options)
@@ -634,13 +315,16 @@ yk_executor *yk_thread_pool_new(const yk_pool_options *options)
     unsigned workers;
     if (yk__worker_count(options, &workers))
         return yk__executor_failed(UV_EINVAL, "the number of workers must lie between 0 and 1024");
-    struct pool *p = pool_alloc(workers);
+    thread_pool *p = pool_alloc();
     if (!p)
         return yk__executor_failed(UV_ENOMEM, NULL);
     yk__executor_init(&p->ex, &pool_ops, options, "yoke");
-    p->max_workers = workers;
+    atomic_init(&p->target, workers);
     p->timeout_ms = options->job_timeout_ms;
-    p->ready_end = &p->ready;
+    p->grace = nanoseconds(options->kill_grace_ms, DEFAULT_GRACE_MS);
+    p->idle_timeout = YK_FOREVER;
+    yk__admission_init(&p->admission, &p->ex, options->queue_limit);
+    yk__monitor_init(&p->monitor);
     pthread_mutex_init(&p->lock, NULL);
     return &p->ex;
 }

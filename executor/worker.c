@@ -121,6 +121,23 @@ static bool job_is_cancelled(const yk_job *job)
            (uint64_t)w.position + 1;
 }
 
+static int job_commit(yk_job *job)
+{
+    (void)job;
+    uint32_t committed = yk__slot_committed(w.position);
+    uint32_t state = yk__slot_state(w.position, YK__SLOT_TAKEN);
+    bool first = atomic_compare_exchange_strong_explicit(&w.ch->jobs[w.position % YK__RING].state,
+                                                         &state, committed, memory_order_acq_rel,
+                                                         memory_order_acquire);
+    return first || state == committed ? 0 : YK_ECANCELED;
+}
+
+static bool has_committed(void)
+{
+    return atomic_load_explicit(&w.ch->jobs[w.position % YK__RING].state, memory_order_relaxed) ==
+           yk__slot_committed(w.position);
+}
+
 /* Room in the arena, of which only the parent hands out: the block granted ahead if it is large
  * enough and unused, else one that is asked for. */
 static void *granted_room(size_t len)
@@ -206,6 +223,7 @@ static void run(yk__job_slot *slot)
     job.cancelled = job_is_cancelled;
     job.cell = &w.ch->down.cells[w.position % YK__RING];
     job.ring = slot->stream ? yk__arena_at(slot->stream) : NULL;
+    job.commit = job_commit;
     w.in_room = false;
     w.began = 0;
     if (slot->measured) {
@@ -214,6 +232,8 @@ static void run(yk__job_slot *slot)
         w.began = slot->measured & YK__MEASURED ? now : 0;
     }
     int code = yk__job_run(&job, slot->fn);
+    if ((code == YK_ECANCELED || code == YK_EJOBTIMEOUT) && has_committed())
+        code = yk_job_fail(&job, YK_EJOB, YK__GAVE_UP);
     if (w.max_rss)
         look_at_memory();
     publish(&job, code);

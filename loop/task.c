@@ -344,7 +344,7 @@ int yk_sleep_until(uint64_t deadline)
         return YK_EONLOOP;
     int err;
     do
-        err = parker->park(parker, deadline, true);
+        err = yk__park_asleep(parker, deadline);
     while (err == 0); /* nobody unparks it; but a plain thread may wake for nothing */
     return err == UV_ETIMEDOUT ? 0 : err;
 }

@@ -81,10 +81,12 @@ static int start_executors(yk__engine *e)
         e->max_streams = MOST_STREAMS;
     if (e->max_streams > 0)
         e->max_chunks = 2 + 2 * e->workers / e->max_streams;
-    e->io = yk_thread_pool(.name = "mr-io", .workers = (int)e->max_streams + 1);
+    e->io = yk_thread_pool(.name = "mr-io", .workers = (int)e->max_streams + 1,
+                           .kill_grace_ms = UINT64_MAX);
     e->executor = e->o.executor;
     if (!e->executor)
-        e->executor = e->own_executor = yk_thread_pool(.name = "mr", .workers = (int)e->workers);
+        e->executor = e->own_executor =
+            yk_thread_pool(.name = "mr", .workers = (int)e->workers, .kill_grace_ms = UINT64_MAX);
     const yk_error *error = yk_executor_error(e->io);
     if (!error)
         error = yk_executor_error(e->executor);

@@ -1,0 +1,50 @@
+/* The signal that gets a thread out of a system call. */
+#include "interrupt.h"
+
+#include <stddef.h>
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static int chosen; /* 0: none is free. Written once */
+
+static void arrive(int sig)
+{
+    (void)sig;
+}
+
+static bool is_default(int sig)
+{
+    struct sigaction now;
+    return sigaction(sig, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) &&
+           now.sa_handler == SIG_DFL;
+}
+
+/* A signal that the caller blocks may be one that somebody waits for with sigwait(). */
+static void choose(void)
+{
+    sigset_t blocked;
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+    for (int pass = 0; pass < 2 && !chosen; pass++)
+        for (int sig = SIGRTMAX - 1; sig > SIGRTMIN && !chosen; sig--)
+            if (is_default(sig) && (pass == 1 || !sigismember(&blocked, sig)))
+                chosen = sig;
+    struct sigaction action = { .sa_handler = arrive, .sa_flags = SA_ONSTACK };
+    sigfillset(&action.sa_mask);
+    if (chosen && sigaction(chosen, &action, NULL))
+        chosen = 0;
+}
+
+void yk__interrupt_allow(sigset_t *mask)
+{
+    pthread_once(&once, choose);
+    if (chosen)
+        sigdelset(mask, chosen);
+}
+
+bool yk__interrupt_send(pthread_t thread)
+{
+    struct sigaction now;
+    if (!chosen || sigaction(chosen, NULL, &now) || (now.sa_flags & SA_SIGINFO) ||
+        now.sa_handler != arrive)
+        return false;
+    return pthread_kill(thread, chosen) == 0;
+}

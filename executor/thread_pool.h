@@ -1,0 +1,252 @@
+/* executor/thread_pool.h - the inside of a thread pool. Not installed.
+ *
+ *   thread_pool.c     what any thread may call: submit, cancel, resize, shut down, statistics
+ *   thread_queue.c    the jobs that wait, and the workers that sleep
+ *   thread_worker.c   a worker's life: start, run jobs, wait inside a job, leave
+ *   thread_monitor.c  the one who watches the clock: limits, cancellations, expiry, write-offs
+ *
+ * A place (struct place) is a number that yk_job_worker() returns, with counters; a thread (struct
+ * thread) occupies one. Places are never freed before the pool, threads come and go: a thread that
+ * leaves frees itself, or waits in the pool's list for the shutdown to join it.
+ *
+ * How many threads. `serving` counts those that take jobs: alive, not written off, and not asleep
+ * in a wait inside their job. It is kept at most `target`, and threads are started when more jobs
+ * could run than threads serve. A job that waits (for a future, say) does not serve, so another
+ * thread may be started in its stead; that one has a place from `target` on, and leaves when the
+ * one that waited is back. So a job may wait for jobs of its own full pool.
+ *
+ * Who holds the pool. Each thread holds a reference, the monitor another, also those that were
+ * written off: the pool lives until the last of them has returned. `alive` counts those that a
+ * shutdown waits for: a thread that was written off is not among them.
+ *
+ * Who ends a running job. Worker and monitor claim its future; one of them wins. The worker whose
+ * claim fails has been written off: it touches neither its place nor any counter any more.
+ *
+ * The job in hand. `current` is what a thread runs. Whoever else wants to look at that job takes
+ * the pointer out under the pool's lock (borrow), and puts it back; the thread cannot end its job
+ * meanwhile. So a signal meant for a job never comes to the next one.
+ */
+#ifndef YOKE_EXECUTOR_THREAD_POOL_H
+#define YOKE_EXECUTOR_THREAD_POOL_H
+
+#include <pthread.h>
+#include <stdalign.h>
+
+#include "admission.h"
+#include "internal.h"
+#include "meter.h"
+#include "park.h"
+#include "queue.h"
+
+#define YK__MAX_WORKERS 1024
+#define YK__MAX_EXTRA   256 /* threads that stand in for jobs that wait */
+#define YK__MAX_PLACES  (YK__MAX_WORKERS + YK__MAX_EXTRA)
+#define YK__IDLE_WORDS  (YK__MAX_PLACES / 64)
+#define YK__NS_PER_MS   ((uint64_t)1000000)
+
+typedef struct thread_pool thread_pool;
+typedef struct thread thread;
+
+/* ---- Jobs ----------------------------------------------------------------------------------- */
+
+/* The argument follows. */
+typedef struct thread_job {
+    yk__work work;
+    thread_pool *pool;
+    yk__queued queued;
+    thread *on;        /* written before it is YK_RUNNING */
+    uint64_t start_by; /* 0: whenever */
+
+    /* For the monitor. The links are for its two inboxes, then for itself. */
+    struct thread_job *next_asked, *next_timed;
+    uint64_t poke_at, poke_interval, give_up_at;
+    bool timed_out; /* it was asked to stop because of its limit */
+    bool timed;     /* the monitor knows of its start_by; written before it is queued */
+
+    alignas(max_align_t) unsigned char arg[];
+} thread_job;
+
+/* What a running job sees. */
+typedef struct running {
+    yk_job job;
+    thread_job *of;
+    uint64_t deadline; /* YK_FOREVER: none */
+    bool committed;
+} running;
+
+/* ---- Places and threads --------------------------------------------------------------------- */
+
+/* The counters are written by the place's thread alone and read by anybody. `finished` is counted
+ * before the job's future ends, and sequentially consistent: see Closing in thread_pool.c. */
+typedef struct place {
+    alignas(YK__CACHE_LINE) _Atomic uint32_t sleeping; /* futex: 1 asleep, 0 awake or woken */
+    unsigned index;
+    bool taken; /* under the lock: a thread occupies it */
+    _Atomic uint64_t finished, begun, done, failed, cancelled, timeouts;
+    yk__meter meter; /* its thread's; the monitor's once that has been written off */
+} place;
+
+enum { THREAD_STARTS, THREAD_SERVES, THREAD_WRITTEN_OFF };
+
+struct thread {
+    alignas(YK__CACHE_LINE) _Atomic(thread_job *) current; /* see above */
+    _Atomic uint64_t until; /* when its job's limit ends; relaxed, before `current` */
+    thread_pool *pool;
+    place *at;
+    pthread_t id;
+
+    /* Its own. */
+    yk__blocking blocking;
+    running *running;
+    bool wait_cancelled; /* a wait of the job has been told of the cancellation */
+
+    /* Under the lock. */
+    thread *next, **prev; /* in pool->threads */
+    uint32_t state;       /* THREAD_... */
+    bool blocked;         /* asleep in a wait inside its job */
+    bool poked;           /* borrower's, else its own: a signal was sent */
+};
+
+/* ---- The monitor ---------------------------------------------------------------------------- */
+
+/* A thread that is started when there is first something to watch. Others leave jobs in the two
+ * inboxes, with a reference each, and ring the bell; or tell by `hint` when to look at the threads.
+ * `wakes_at` is until when it sleeps: whoever has something earlier must ring. */
+typedef struct monitor {
+    _Atomic uint32_t bell; /* futex */
+    _Atomic uint64_t wakes_at, hint;
+    _Atomic(thread_job *) asked;       /* cancelled while they ran */
+    _Atomic(thread_job *) timed;       /* with a start_by */
+    _Atomic uint64_t stale, too_stale; /* of these, how many have begun or ended; relaxed */
+    _Atomic bool started;
+    pthread_t id;
+
+    /* Its own. */
+    thread_job *watched; /* asked to stop, and not ended */
+    thread_job **heap;   /* by start_by; [1 .. heap_len] */
+    size_t heap_len, heap_cap;
+} monitor;
+
+/* ---- The pool ------------------------------------------------------------------------------- */
+
+struct thread_pool {
+    yk_executor ex;
+    uint64_t timeout_ms, grace;
+    uint64_t idle_timeout; /* nanoseconds; YK_FOREVER: they stay */
+    unsigned min_workers;
+    yk_future *gone; /* ends when the last thread has left after a shutdown */
+    yk__admission admission;
+
+    alignas(YK__CACHE_LINE) _Atomic(yk__queued *) inbox; /* a stack, by `next` */
+    _Atomic uint64_t received;                           /* by submitters */
+    _Atomic uint64_t dropped;                            /* cancelled before they began */
+    _Atomic uint64_t refused; /* failed before they began: expired, or no thread to run them */
+    _Atomic uint32_t target;  /* how many threads may serve */
+    _Atomic uint32_t serving;
+    _Atomic uint32_t blocked; /* threads asleep in a wait inside their job */
+    _Atomic uint32_t places;  /* place[0 .. places) have been used */
+    _Atomic bool closing;
+    _Atomic bool stopping; /* jobs that run are asked to stop */
+    _Atomic bool joined;
+    _Atomic(yk_error *) broken; /* an initializer failed; acquire, release */
+
+    /* Cancellations of running jobs: `asks_due` counts them when such a job ends, `asks_arrived`
+     * when the canceller is done with the pool; until they are equal nobody leaves. */
+    _Atomic uint64_t asks_due, asks_arrived;
+
+    alignas(YK__CACHE_LINE) _Atomic uint32_t waking;
+    _Atomic uint64_t idle[YK__IDLE_WORDS];
+
+    alignas(YK__CACHE_LINE) pthread_mutex_t lock; /* guards what follows */
+    yk__queue ready;
+    thread *threads;
+    _Atomic uint32_t alive;           /* written under the lock */
+    _Atomic uint64_t threads_started; /* the same */
+    bool over;                        /* the last one has left, no more are started */
+
+    /* Jobs that the monitor ended, and the threads that ran them. */
+    _Atomic uint64_t lost_failed, lost_cancelled, lost_timeouts, lost_finished, stuck;
+    monitor monitor;
+
+    _Atomic(place *) place[YK__MAX_PLACES]; /* release when made */
+};
+
+static inline thread_pool *yk__thread_pool_of(yk_executor *ex)
+{
+    return (thread_pool *)ex;
+}
+
+static inline thread_job *yk__thread_job_of(yk__queued *q)
+{
+    return (thread_job *)((char *)q - offsetof(thread_job, queued));
+}
+
+/* ---- thread_queue.c ------------------------------------------------------------------------- */
+
+void yk__tq_push(thread_pool *p, thread_job *job);
+
+/* The next job, NULL if there is none; *more: there are others. */
+thread_job *yk__tq_take(thread_pool *p, bool *more);
+
+/* Takes out all that wait, as a list by `queued.next`. */
+yk__queued *yk__tq_take_all(thread_pool *p);
+bool yk__tq_has_work(thread_pool *p);
+
+/* Wakes one worker unless one is on its way already. Whether somebody will come. */
+bool yk__tq_wake_one(thread_pool *p);
+void yk__tq_wake_all(thread_pool *p);
+
+/* Wakes a worker whose place is `from` or higher, if one sleeps. */
+void yk__tq_wake_from(thread_pool *p, uint32_t from);
+
+/* Sleeps until it is woken, or until `deadline`: false, and then it counts as awake. */
+bool yk__tq_sleep(thread_pool *p, place *at, uint64_t deadline);
+
+/* ---- thread_worker.c ------------------------------------------------------------------------ */
+
+/* Received and not ended, never too few. */
+uint64_t yk__thread_unfinished(thread_pool *p);
+
+/* Whether all cancellers of jobs that have ended are done with the pool. */
+bool yk__thread_cancellers_are_done(thread_pool *p);
+
+/* Whether it closes, and all is done. */
+bool yk__thread_may_leave(thread_pool *p);
+
+/* Starts a thread if more jobs could run than threads serve. Fails if nobody serves and nobody can
+ * be started, but for jobs that wait (UV_EAGAIN: too many of them; YK_ECLOSED). */
+int yk__thread_start_if_needed(thread_pool *p);
+
+/* Under the lock: takes a thread off the pool's books, which is written off. */
+void yk__thread_write_off(thread_pool *p, thread *t);
+
+/* Fails all that wait. */
+void yk__thread_fail_waiting(thread_pool *p, int code, const char *message);
+
+/* Ends a job that has not begun, and is in no queue or will be passed by. False: it has begun, or
+ * ended. */
+bool yk__thread_refuse(thread_job *job, int code, const char *message);
+
+/* "job 'x' ran longer than its limit of 5 ms" */
+void yk__thread_late(const yk__work *work, char *text, size_t size);
+
+/* ---- thread_monitor.c ----------------------------------------------------------------------- */
+
+void yk__monitor_init(monitor *m);
+void yk__monitor_destroy(monitor *m);
+void yk__monitor_ring(thread_pool *p);
+
+/* A job that runs was asked to stop. */
+void yk__monitor_asked(thread_pool *p, thread_job *job);
+
+/* A job with a start_by is about to be queued; one has begun, or ended otherwise. */
+void yk__monitor_timed(thread_pool *p, thread_job *job);
+void yk__monitor_stale(thread_pool *p);
+
+/* A thread has begun a job that is not to last beyond `until`. */
+void yk__monitor_until(thread_pool *p, uint64_t until);
+
+/* All that runs is to stop. */
+void yk__monitor_stop(thread_pool *p);
+
+#endif
