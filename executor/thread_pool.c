@@ -199,10 +199,11 @@ static int pool_shutdown(yk_executor *ex, const yk_shutdown_options *options)
 {
     thread_pool *p = yk__thread_pool_of(ex);
     begin_closing(p);
-    if (options->cancel_running && !atomic_exchange(&p->stopping, true))
-        yk__monitor_stop(p);
+    /* First what waits: or else a thread whose job gives up begins one more. */
     if (options->cancel_pending || options->cancel_running)
         cancel_pending(p);
+    if (options->cancel_running && !atomic_exchange(&p->stopping, true))
+        yk__monitor_stop(p);
     if (options->no_wait) {
         yk__linger(p->gone);
         return 0;
