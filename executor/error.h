@@ -79,8 +79,11 @@ const char *yk_strerror(int code);
 const char *yk_errname(int code);
 
 /* What yoke has to say beside its return values (a callback that failed, an error that nobody
- * looked at) goes to one hook; by default there is none and yoke is silent. `line` has no newline
- * and is good for the call. May be called from any thread, also from several at once. */
+ * looked at) goes to one hook; by default, or with NULL, there is none and yoke is silent. `line`
+ * has no newline and is good for the call. The hook may be called from any thread, also a pool's
+ * own, and from several at once; never in a signal handler, and with no lock of yoke's held, so it
+ * may call yoke (and is called again from within, if that fails and nobody looks). It holds up
+ * whoever calls it. */
 typedef void (*yk_log_fn)(const char *line, void *arg);
 void yk_set_log(yk_log_fn fn, void *arg);
 

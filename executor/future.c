@@ -159,7 +159,7 @@ static void notify_all(yk_future *f)
 
 void yk__future_publish_held(yk_future *f, yk_state end, yk_error *error)
 {
-    f->error = error;
+    f->error = end == YK_CANCELLED ? yk__future_with_reason(f, error) : error;
     uint32_t asked = atomic_load_explicit(&f->state, memory_order_relaxed) & YK__ASKED;
     /* Nobody else writes the word between claim and here but to set YK__ASKED, which then no longer
      * matters. */
@@ -296,11 +296,6 @@ const void *yk_future_result(const yk_future *f, size_t *len)
     return there ? f->result : NULL;
 }
 
-const yk_error *yk_future_error(const yk_future *f)
-{
-    return yk_future_state(f) > YK_DONE ? f->error : NULL;
-}
-
 /* ---- Life ----------------------------------------------------------------------------------- */
 
 void yk__future_init(yk_future *f, const yk__future_ops *ops)
@@ -317,6 +312,7 @@ void yk__future_init(yk_future *f, const yk__future_ops *ops)
     f->result_len = 0;
     f->free_result = NULL;
     f->error = NULL;
+    atomic_init(&f->reason, NULL);
 }
 
 yk_future *yk_future_ref(yk_future *f)
@@ -336,7 +332,10 @@ static void destroy(yk_future *f)
     }
     if (f->free_result)
         f->free_result(f->result);
-    yk__error_free(f->error);
+    if (f->error)
+        yk__future_bury_error(f);
+    if (atomic_load_explicit(&f->reason, memory_order_relaxed))
+        yk__future_bury_reasons(f);
     yk__stream_release(f->stream);
     f->ops->free(f);
 }

@@ -56,7 +56,12 @@ void yk_future_unref(yk_future *f);
  * an empty result. `len` (bytes) may be NULL. */
 const void *yk_future_result(const yk_future *f, size_t *len);
 
-/* Why the future is YK_FAILED or YK_CANCELLED; NULL in every other state. Belongs to the future. */
+/* Why the future is YK_FAILED or YK_CANCELLED; NULL in every other state. Belongs to the future.
+ *
+ * The error of a YK_FAILED future that nobody has looked at goes to the log (yk_set_log) when the
+ * future is freed; so nothing fails unheard in a program that submits a job and drops its future. A
+ * look is this call, or one that returned the error's code: yk_await and its forms, yk_await_all,
+ * yk_map_next, yk_gather. yk_future_state is none. */
 const yk_error *yk_future_error(const yk_future *f);
 
 /* Asks for the end of whatever is behind the future. Returns
@@ -65,6 +70,11 @@ const yk_error *yk_future_error(const yk_future *f);
  *             YK_FAILED if it gets there first. Await it to know;
  *   YK_EDONE  it had ended with a result or a failure, which stay. */
 int yk_future_cancel(yk_future *f);
+
+/* The same, with a reason: it becomes the message of the error, if the future ends as cancelled
+ * (the last reason, if there are several). Copied; NULL for none. It goes along the way that the
+ * cancellation goes: a job that a cancelled task awaits is cancelled for the same reason. */
+int yk_future_cancel_with(yk_future *f, const char *reason);
 
 /* Calls fn(f, arg) once when the future ends, or at once if it has ended. fn runs on the thread
  * that ends the future (a pool's thread, the loop's thread), with no lock held, and must not block.

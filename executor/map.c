@@ -202,8 +202,9 @@ static bool gather(yk_map *m)
 /* What came of waiting for room, if that is why there is no job; such a future is nobody's job. */
 static int kept_out(const yk_future *f)
 {
-    const yk_error *error = yk__future_is_promise(f) ? yk_future_error(f) : NULL;
-    int code = error ? error->code : 0;
+    /* Not yk_future_error: that would be a look, and it is the reader of the results who looks. */
+    bool refused = yk__future_is_promise(f) && yk_future_state(f) > YK_DONE;
+    int code = refused ? f->error->code : 0;
     bool door = code == YK_EFULL || code == UV_ETIMEDOUT || code == YK_ECANCELED ||
                 code == YK_EONLOOP || code == YK_EDEADLK;
     return door ? code : 0;
@@ -219,6 +220,7 @@ static int send_off(yk_map *m, bool wait)
                                   m->held_len, &options);
     int err = kept_out(f);
     if (err) {
+        yk_future_error(f); /* seen, and dealt with */
         yk_future_unref(f);
         return err;
     }
@@ -454,10 +456,12 @@ static yk_future *future_of(const yk_map *m)
     if (!f)
         return NULL;
     int err = 0;
-    if (m->broken || m->result.code)
+    if (m->broken || m->result.code) {
         yk_future_set_error(f, m->broken ? m->broken : m->result.code, m->result.data);
-    else
+        yk_future_error(f); /* yk_map_next has told the reader */
+    } else {
         err = yk_future_set_result(f, m->result.data, m->result.len);
+    }
     if (err) {
         yk_future_unref(f);
         return NULL;

@@ -2,7 +2,7 @@
  *
  * A job or task embeds a yk_future as its first member, so that one allocation holds both.
  *
- * The state word decides every race. It holds a yk_state and five flags:
+ * The state word decides every race. It holds a yk_state and six flags:
  *
  *   YK__HANDED   pending, but somebody else (a worker process) may take it at any moment: whether a
  *                cancellation comes in time is decided by ops->cancel, not by this word;
@@ -10,7 +10,8 @@
  *   YK__SETTLING one thread has won the right to end it and is writing result or error;
  *   YK__COMMITTED the job has passed its commit point: nobody asks it to stop any more;
  *   YK__BY_POOL  with YK__ASKED: it was the pool that asked (a limit, a shutdown), by
- *                yk__future_ask(), so that ops->cancel is not called.
+ *                yk__future_ask(), so that ops->cancel is not called;
+ *   YK__SEEN     it has ended, and somebody has looked at its error.
  *
  * Whoever wants to end a future claims it (one successful compare-and-swap to YK__SETTLING), writes
  * result or error, which nobody else touches, and publishes with yk__future_publish(): a release
@@ -34,6 +35,7 @@ enum {
     YK__SETTLING = 0x20,
     YK__COMMITTED = 0x40,
     YK__BY_POOL = 0x80,
+    YK__SEEN = 0x100,
 };
 
 #define YK__INLINE_RESULT 64 /* bytes of a result that need no allocation */
@@ -74,7 +76,8 @@ struct yk_future {
     void *result; /* NULL, inline_result, or to be freed with free_result */
     size_t result_len;
     void (*free_result)(void *result);
-    yk_error *error; /* NULL, or made by yk__error_new */
+    yk_error *error;                     /* NULL, or made by yk__error_new */
+    _Atomic(struct yk__reason *) reason; /* why to cancel it, the newest first: future_error.c */
     alignas(max_align_t) unsigned char inline_result[YK__INLINE_RESULT];
 };
 
@@ -131,6 +134,15 @@ yk_future *yk__future_failed(int code, const char *message);
 yk_error *yk__error_new(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 yk_error *yk__error_named(int code, const char *job, const char *message); /* job: "" for none */
 void yk__error_free(yk_error *error);
+
+/* Cancels f for the reason that `own` (a task's future, or NULL) is being cancelled for. */
+int yk__future_cancel_like(yk_future *f, const yk_future *own);
+
+/* Of future.c and future_error.c: the error of a future that is about to end as cancelled, with its
+ * reason, if it has one; and what is done with both when it is freed. */
+yk_error *yk__future_with_reason(yk_future *f, yk_error *error);
+void yk__future_bury_error(yk_future *f);
+void yk__future_bury_reasons(yk_future *f);
 
 /* Whether it is one that yk_future_new made: nobody's job and nobody's task. */
 bool yk__future_is_promise(const yk_future *f);

@@ -306,7 +306,7 @@ int yk_stream_next(yk_future *f, void *out, size_t cap, size_t *len, uint64_t de
         return UV_EINVAL;
     yk__stream *s = f->stream;
     if (!s)
-        return yk_future_error(f) ? YK_END : YK_ENOSTREAM;
+        return yk_future_state(f) > YK_DONE ? YK_END : YK_ENOSTREAM;
     if (atomic_exchange_explicit(&s->reading, true, memory_order_acquire))
         return UV_EBUSY;
     int err = next(f, s, out, cap, len, deadline);

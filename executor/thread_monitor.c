@@ -100,11 +100,20 @@ static void end_lost(thread_pool *p, thread_job *job)
         yk__tq_wake_all(p);
 }
 
+static void forget(thread_job *job, bool timed)
+{
+    while (job) {
+        thread_job *next = timed ? job->next_timed : job->next_asked;
+        yk_future_unref(&job->work.future);
+        job = next;
+    }
+}
+
 /* Goes through those that were asked; returns, linked by next_asked, whose ends are to be written.
  */
 static thread_job *see_to_watched(thread_pool *p, uint64_t now, uint64_t *next)
 {
-    thread_job *lost = NULL, **at = &p->monitor.watched;
+    thread_job *lost = NULL, *ended = NULL, **at = &p->monitor.watched;
     pthread_mutex_lock(&p->lock);
     while (*at) {
         thread_job *job = *at;
@@ -117,7 +126,8 @@ static thread_job *see_to_watched(thread_pool *p, uint64_t now, uint64_t *next)
         }
         if (over) {
             *at = job->next_asked;
-            yk_future_unref(&job->work.future);
+            job->next_asked = ended;
+            ended = job;
             continue;
         }
         if (now >= job->poke_at)
@@ -128,6 +138,7 @@ static thread_job *see_to_watched(thread_pool *p, uint64_t now, uint64_t *next)
         at = &job->next_asked;
     }
     pthread_mutex_unlock(&p->lock);
+    forget(ended, false); /* not under the lock: the last reference to a future may call the log */
     return lost;
 }
 
@@ -246,15 +257,6 @@ static void take_in(thread_pool *p, uint64_t now)
         next = job->next_timed;
         if (!heap_add(m, job))
             yk_future_unref(&job->work.future);
-    }
-}
-
-static void forget(thread_job *job, bool timed)
-{
-    while (job) {
-        thread_job *next = timed ? job->next_timed : job->next_asked;
-        yk_future_unref(&job->work.future);
-        job = next;
     }
 }
 

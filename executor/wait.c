@@ -49,7 +49,7 @@ int yk_await_until(yk_future *f, uint64_t deadline)
             err = 0;
     }
     if (err == YK_ECANCELED)
-        yk_future_cancel(f);
+        yk__future_cancel_like(f, parker->self);
     return err ? err : code_of(f);
 }
 
@@ -245,10 +245,12 @@ int yk_await_all(yk_future *const *futures, size_t n, uint64_t deadline)
     int rc = yk_wait(futures, n, YK_ALL_ENDED, deadline);
     if (rc < 0)
         return rc;
-    for (size_t i = 0; i < n; i++)
-        if (yk_future_state(futures[i]) != YK_DONE)
-            return code_of(futures[i]);
-    return 0;
+    int first = 0;
+    for (size_t i = 0; i < n; i++) { /* all of them count as looked at */
+        int code = code_of(futures[i]);
+        first = first ? first : code;
+    }
+    return first;
 }
 
 /* ---- As completed --------------------------------------------------------------------------- */

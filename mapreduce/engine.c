@@ -136,8 +136,11 @@ static void clean_up(yk__engine *e)
 {
     if (e->output_open)
         yk__output_abandon(&e->output);
-    for (size_t p = 0; p < YK__PARTS; p++)
+    for (size_t p = 0; p < YK__PARTS; p++) {
+        if (e->merged[p])
+            yk_future_error(e->merged[p]); /* of many that fail, one is reported */
         yk_future_unref(e->merged[p]);
+    }
     yk__inputs_free(e);
     yk_executor_close(e->own_executor);
     yk_executor_close(e->io);

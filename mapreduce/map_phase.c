@@ -340,13 +340,13 @@ static void try_again(yk__engine *e, yk__where where, const yk_error *error)
 static void end_map(yk__engine *e, yk__where where, yk_future *future)
 {
     e->n_mapping--;
+    const yk_error *error = yk_future_error(future); /* of many that fail, one is reported */
     if (!is_wanted(e, where))
         return;
     if (yk_future_state(future) == YK_DONE) {
         take_result(e, where, future);
         return;
     }
-    const yk_error *error = yk_future_error(future);
     if (error->code == YK_ECRASHED)
         try_again(e, where, error);
     else
