@@ -22,6 +22,7 @@
 #define LONGEST_START  (UINT64_MAX / 4)
 #define DEFAULT_BUDGET 5
 #define MAX_BACKOFF    (1000 * YK__MS)
+#define MORE_LEAVING   16 /* than the pool may have workers */
 
 static void patrol_fired(yk__timer *timer);
 
@@ -145,11 +146,23 @@ static bool more_wait_than_start(const struct process_pool *p)
     return coming == 0 || p->queue.length > coming;
 }
 
+/* Where every job costs a worker whose finalizer takes long, those that leave could become any
+ * number of processes. Each is gone in time: yk__remote_leave sees to it. */
+static bool too_many_leave(const struct process_pool *p)
+{
+    size_t leaving = 0;
+    if (p->n_retiring < p->max_workers + MORE_LEAVING)
+        return false;
+    for (unsigned i = 0; i < p->n_slots; i++)
+        leaving += p->remotes[i] && p->remotes[i]->stopping;
+    return leaving >= p->max_workers + MORE_LEAVING;
+}
+
 bool yk__pool_may_start(const struct process_pool *p)
 {
     if (p->n_remotes - p->n_retiring >= p->max_workers || p->respawn.heap_index != 0)
         return false;
-    return more_wait_than_start(p);
+    return more_wait_than_start(p) && !too_many_leave(p);
 }
 
 /* ---- Retiring -------------------------------------------------------------------------------
@@ -228,7 +241,7 @@ static uint64_t retire_idle(struct process_pool *p, uint64_t now)
     uint64_t next = YK_FOREVER;
     for (unsigned i = p->n_slots; i-- > 0;) {
         remote *r = p->remotes[i];
-        if (!r || r->retires || r->open > 0)
+        if (!r || r->retires || r->open > 0 || !r->ready) /* who still starts is not idle */
             continue;
         if (r->idle_since == 0 || r->idle_at != r->ended_jobs) {
             r->idle_since = now;

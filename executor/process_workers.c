@@ -47,7 +47,6 @@ remote *yk__pool_start_worker(struct process_pool *p)
     r->slot = i;
     yk__pool_let_spin(p, r);
     yk__pool_life_begins(p, r);
-    memset((void *)p->cells[i], 0, YK__RING * sizeof *p->cells[i]);
     yk__remote_set_cells(r, p->cells[i]);
     yk__remote_announce(r, atomic_load_explicit(&p->reactor->parked, memory_order_relaxed));
     p->remotes[i] = r;
@@ -151,10 +150,22 @@ static void worker_result(remote *r, process_job *job, const yk__result_slot *sl
     yk__pool_let_go(job);
 }
 
+/* It died, or did not start in time. Counted before its job's future ends: who awaits that finds it
+ * in the statistics. */
+static void count_death(struct process_pool *p, remote *r)
+{
+    if (r->counted)
+        return;
+    r->counted = true;
+    yk__pool_count(&p->crashed, 1);
+}
+
 static void worker_lost(remote *r, process_job *job, int code, const char *message,
                         yk__death *death)
 {
     char text[224];
+    if (!r->stopping && r->ladder == AT_PEACE)
+        count_death(r->pool, r);
     yk__pool_left_ring(r->pool, r, job);
     yk__pool_measured_loss(r->pool, r, job, code);
     if (code == YK_ECRASHED && job->terms && yk__terms_try_again(job))
@@ -188,7 +199,7 @@ static void worker_ended(remote *r, bool unasked, int refused)
     yk__pool_count(&p->alive, -1);
     yk__pool_worker_gone(p, r, unasked || r->late);
     if (unasked || r->late)
-        yk__pool_count(&p->crashed, 1);
+        count_death(p, r);
     if (refused)
         yk__pool_count(&p->started, -1);
     if (useless)

@@ -233,6 +233,12 @@ static void front_changed(remote *r)
 
 void yk__remote_set_cells(remote *r, yk__cell *cells)
 {
+    /* A worker that is gone may have left something in them, and a reader that was overtaken may
+     * still look: see progress.c. */
+    for (unsigned i = 0; i < YK__RING; i++) {
+        atomic_store_explicit(&cells[i].done, 0, memory_order_release);
+        atomic_store_explicit(&cells[i].total, 0, memory_order_release);
+    }
     r->ch->down.cells = cells;
     r->cells = cells;
 }

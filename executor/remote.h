@@ -80,6 +80,7 @@ struct remote {
     pid_t pid;       /* 0: not yet */
     int status;      /* wait status, once known */
     bool status_known, dead, zygote_gone, stopping;
+    bool counted;        /* its death, by the pool */
     bool out_of_memory;  /* the kernel counted such a kill */
     bool broken;         /* it wrote what no worker writes; nothing of its is read any more */
     uint64_t ended_jobs; /* how many jobs it has done, or died of */
@@ -121,8 +122,7 @@ bool yk__remote_withdraw(remote *r, process_job *job);
 /* Takes back up to `n` of the newest jobs that it has not begun, by ops->returned. */
 void yk__remote_withdraw_some(remote *r, unsigned n);
 
-/* Where its jobs say how far they are: YK__RING cells, which must be zero. Before the first push.
- */
+/* Where its jobs say how far they are: YK__RING cells, which are cleared. Before the first push. */
 void yk__remote_set_cells(remote *r, yk__cell *cells);
 
 /* Asks the job at the front to stop for `reason`, and climbs the ladder from there. */

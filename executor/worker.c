@@ -42,6 +42,7 @@ static struct {
     uint64_t no_spin_until;
     const yk__worker_spec *spec;
     uint64_t max_rss, looked; /* 0: no limit; when its memory was looked at */
+    uint64_t inherited;       /* of its memory, from the program */
     bool retiring;
     void *arg; /* of the initializer and the finalizer */
 } w;
@@ -206,7 +207,8 @@ static void look_at_memory(void)
     if (now - w.looked < LOOK_AT_MEMORY_EVERY)
         return;
     w.looked = now;
-    if (yk__worker_rss() <= w.max_rss)
+    uint64_t rss = yk__worker_rss();
+    if (rss <= w.inherited || rss - w.inherited <= w.max_rss)
         return;
     w.retiring = true;
     atomic_store_explicit(&w.ch->up.retiring, 1, memory_order_relaxed);
@@ -341,6 +343,7 @@ static void begin(void)
 {
     w.spec = w.ch->down.spec;
     w.max_rss = w.spec ? w.spec->options.max_rss : 0;
+    w.inherited = w.max_rss ? yk__worker_rss() : 0;
     int err = prepare();
     if (err) {
         w.ch->up.start_code = err;

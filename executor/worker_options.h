@@ -65,9 +65,11 @@ typedef struct yk_worker_options {
                                   its death; 0: 20 s */
 
     unsigned max_jobs; /* (p) it retires after so many; 0: never for that */
-    uint64_t max_rss;  /* (p) bytes: it retires when it has more resident memory of its own (what it
-                          shares, the arena above all, does not count). Looked at after a job, at
-                          most once in 5 ms; 0: never for that */
+    uint64_t max_rss;  /* (p) bytes: it retires when it has more resident memory of its own than
+                          that. Memory that is shared (the arena above all), files that are mapped
+                          and what the program had at yk_init() do not count; what the initializer
+                          takes does. Looked at after a job, at most once in 5 ms; 0: never for that
+                        */
 
     uint64_t limit_address_space; /* (p) bytes beyond what it has when it starts; 0: no limit */
     uint64_t limit_cpu_s; /* (p) seconds of CPU time in all; then SIGXCPU, and a second later

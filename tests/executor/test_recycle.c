@@ -8,6 +8,8 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "executor/stream.h"
+
 static pid_t pid_from(yk_future *f)
 {
     pid_t pid = 0;
@@ -202,6 +204,124 @@ static void test_T15_who_leaves_in_a_forced_shutdown_is_not_replaced(void **stat
     on_processes(forced);
 }
 
+/* ---- T11: and what jobs do beside their results ---------------------------------------------- */
+
+struct tale {
+    uint32_t id, records;
+    word *tries; /* dies in the middle of the first one, if not NULL */
+};
+
+static int job_tells(yk_job *job)
+{
+    struct tale t = *(const struct tale *)yk_job_arg(job);
+    bool dies = t.tries && atomic_fetch_add(t.tries, 1) == 0;
+    for (uint32_t i = 0; i < t.records; i++) {
+        uint32_t record[2] = { t.id, i };
+        int err = yk_job_emit(job, record, sizeof record);
+        if (err)
+            return err;
+        yk_job_progress(job, i + 1, t.records);
+        if (dies && i == t.records / 2)
+            raise(SIGKILL);
+    }
+    return yk_job_return(job, &t.id, sizeof t.id);
+}
+
+/* The records of one job, from the first to the last; those of its first try before them. */
+static void hear(yk_future *f, const struct tale *t)
+{
+    uint32_t record[2], next = 0;
+    size_t len;
+    int err;
+    while ((err = yk_stream_next(f, record, sizeof record, &len, YK_FOREVER)) == 0) {
+        assert_int_equal(record[0], t->id);
+        if (t->tries && next == t->records / 2 + 1 && record[1] == 0)
+            next = 0;
+        assert_int_equal(record[1], next++);
+    }
+    assert_int_equal(err, YK_END);
+    assert_int_equal(next, t->records);
+    uint64_t done, total;
+    assert_int_equal(yk_future_progress(f, &done, &total), 0);
+    assert_int_equal(done, t->records);
+    assert_int_equal(total, t->records);
+}
+
+/* Every worker leaves after two jobs. The window holds three records of the fifty that a job emits;
+ * all of those of a job that is run again, which comes behind the others and is heard after them.
+ */
+static void tales_of_workers_that_leave(const backend *b)
+{
+    enum { N = 24 };
+    word *w = words_new(N);
+    yk_executor *ex = OPEN(b, .workers = 2, .worker = { .max_jobs = 2 });
+    struct tale tales[N];
+    yk_future *f[N];
+    for (uint32_t i = 0; i < N; i++) {
+        tales[i] = (struct tale){ .id = i, .records = 50, .tries = i % 6 == 0 ? &w[i] : NULL };
+        f[i] = backend_submit_opts(
+            b, ex, job_tells, &tales[i], sizeof tales[i],
+            (yk_job_options){ .stream = tales[i].tries ? 4096 : 36, .retries = 1 });
+    }
+    for (uint32_t k = 0; k < 2 * N; k++) {
+        uint32_t i = k % N, id = N;
+        if ((k >= N) != (tales[i].tries != NULL))
+            continue;
+        hear(f[i], &tales[i]);
+        assert_int_equal(yk_await_into(f[i], &id, sizeof id), 0);
+        assert_int_equal(id, i);
+        yk_future_unref(f[i]);
+    }
+    assert_int_equal(stats_of(ex).crashed, N / 6);
+    backend_close(ex);
+    yk_arena_free(w);
+}
+
+static void test_T11_streams_progress_and_retries_go_on_while_workers_leave(void **state)
+{
+    (void)state;
+    on_processes(tales_of_workers_that_leave);
+}
+
+static void slow_farewell(void *arg)
+{
+    word *leaving = *(word **)arg;
+    while (word_get(leaving) == 0)
+        support_pause();
+}
+
+/* Finalizers that take their time: what waits is done by others, and these do not become any
+ * number. */
+static void slow_finalizers(const backend *b)
+{
+    word *w = words_new(1);
+    yk_executor *ex = OPEN(
+        b, .workers = 1, .kill_grace_ms = 100000,
+        .worker = { .max_jobs = 1, .finalizer = slow_farewell, .arg = &w, .arg_len = sizeof w });
+    yk_future *f[40];
+    for (int i = 0; i < 40; i++)
+        f[i] = square(b, ex, i);
+    assert_int_equal(yk_await(f[9]), 0); /* though nine are still about to leave */
+    eventually(stats_of(ex).done == 17); /* 1 + 16 are; the next waits for one of them to be gone */
+    for (int i = 0; i < 20; i++) {
+        assert_true(stats_of(ex).workers <= 18);
+        support_pause();
+    }
+    word_set(w, 1);
+    for (int i = 0; i < 40; i++) {
+        assert_int_equal(yk_await(f[i]), 0);
+        yk_future_unref(f[i]);
+    }
+    backend_close(ex);
+    yk_arena_free(w);
+}
+
+static void test_T11_finalizers_that_take_long_hold_up_nobody_and_do_not_pile_up(void **state)
+{
+    (void)state;
+    on_processes(slow_finalizers);
+}
+
 /* ---- T16 ------------------------------------------------------------------------------------ */
 
 /* Leaks 8 MiB, and says who. */
@@ -273,17 +393,47 @@ static void test_T16_the_arena_does_not_count_as_the_workers_memory(void **state
     on_processes(shared_memory_does_not_count);
 }
 
+/* What the program had before its workers' zygote was made is nobody's growth. */
+#define INHERITED ((size_t)32 << 20)
+
+static void the_programs_memory_does_not_count(const backend *b)
+{
+    yk_executor *ex = OPEN(b, .workers = 1, .worker = { .max_rss = 24 << 20 });
+    pid_t first = pid_of_worker(b, ex);
+    uint64_t begin = stats_of(ex).started;
+    for (int i = 0; i < 5; i++) {
+        uint64_t later = yk_after_ms(10); /* it looks every 5 ms */
+        while (yk_now() < later)
+            support_pause();
+        assert_int_equal(pid_of_worker(b, ex), first);
+    }
+    assert_int_equal(stats_of(ex).started, begin);
+    backend_close(ex);
+}
+
+static void test_T16_what_the_program_had_does_not_count_as_the_workers_memory(void **state)
+{
+    (void)state;
+    on_processes(the_programs_memory_does_not_count);
+}
+
 int main(void)
 {
+    void *had = mmap(NULL, INHERITED, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (had == MAP_FAILED || madvise(had, INHERITED, MADV_POPULATE_WRITE))
+        return 1;
     static const struct CMUnitTest tests[] = {
         TEST(test_T10_a_worker_leaves_after_so_many_jobs),
         TEST(test_T11_a_backlog_is_done_by_one_worker_after_the_other),
         TEST(test_T11_no_two_jobs_at_once_have_one_number),
+        TEST(test_T11_streams_progress_and_retries_go_on_while_workers_leave),
+        TEST(test_T11_finalizers_that_take_long_hold_up_nobody_and_do_not_pile_up),
         TEST(test_T12_an_early_shutdown_does_all_jobs),
         TEST(test_T13_a_shutdown_that_does_not_wait_meets_workers_that_leave),
         TEST(test_T14_futures_end_when_the_executor_is_released_meanwhile),
         TEST(test_T15_who_leaves_in_a_forced_shutdown_is_not_replaced),
         TEST(test_T16_a_worker_that_has_grown_is_replaced_and_no_job_lost),
+        TEST(test_T16_what_the_program_had_does_not_count_as_the_workers_memory),
         TEST(test_T16_the_arena_does_not_count_as_the_workers_memory),
     };
     return RUN_TESTS("recycle", tests);

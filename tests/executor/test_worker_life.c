@@ -14,6 +14,8 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "executor/stream.h"
+
 static void all_done(yk_future **f, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -81,6 +83,34 @@ static void test_T17_a_job_that_comes_when_a_worker_leaves_is_done(void **state)
 {
     (void)state;
     on_processes(at_that_instant);
+}
+
+static int slow_start(void *arg)
+{
+    uint64_t until = yk_after_ms(30);
+    while (yk_now() < until)
+        support_pause();
+    (void)arg;
+    return 0;
+}
+
+/* It is started for a job, and longer about it than a worker may be idle. */
+static void slow_starter(const backend *b)
+{
+    yk_executor *ex =
+        OPEN(b, .workers = 2, .worker = { .initializer = slow_start, .idle_timeout_ms = 1 });
+    for (int i = 0; i < 3; i++) {
+        assert_works(b, ex);
+        eventually(stats_of(ex).workers == 0);
+    }
+    assert_int_equal(stats_of(ex).started, 3);
+    backend_close(ex);
+}
+
+static void test_T17_a_worker_that_still_starts_is_not_idle(void **state)
+{
+    (void)state;
+    on_processes(slow_starter);
 }
 
 /* ---- T18 ------------------------------------------------------------------------------------ */
@@ -167,6 +197,107 @@ static void test_T18_who_is_one_too_many_finishes_its_job(void **state)
 {
     (void)state;
     on_processes(long_job_is_finished);
+}
+
+/* Says how far it is before and after it waits. */
+struct report {
+    block block;
+    uint64_t id;
+};
+
+static int job_report(yk_job *job)
+{
+    struct report r = *(const struct report *)yk_job_arg(job);
+    yk_job_progress(job, r.id, 1000 + r.id);
+    int err = job_block(job); /* whose argument is the first member */
+    yk_job_progress(job, 2 * r.id, 2000 + r.id);
+    return err;
+}
+
+static void assert_progress(const yk_future *f, uint64_t done, uint64_t total)
+{
+    uint64_t d = 0, t = 0;
+    assert_int_equal(yk_future_progress(f, &d, &t), 0);
+    assert_int_equal(d, done);
+    assert_int_equal(t, total);
+}
+
+/* From one place to many, in steps, while those that were there first report what they do. */
+static void grows_under_reports(const backend *b)
+{
+    enum { MOST = 37 };
+    static const unsigned sizes[] = { 1, 2, 3, 9, MOST };
+    word *w = words_new(2);
+    yk_executor *ex = OPEN(b, .workers = 1);
+    yk_future *f[MOST];
+    uint64_t n = 0;
+    for (size_t k = 0; k < COUNT_OF(sizes); k++) {
+        assert_int_equal(yk_executor_resize(ex, (int)sizes[k]), 0);
+        for (; n < sizes[k]; n++) {
+            struct report r = { .block = { .begun = &w[0], .go = &w[1] }, .id = 1 + n };
+            f[n] = backend_submit(b, ex, job_report, &r, sizeof r);
+        }
+        eventually(word_get(&w[0]) == n);
+        for (uint64_t i = 0; i < n; i++)
+            assert_progress(f[i], 1 + i, 1001 + i);
+    }
+    assert_int_equal(yk_executor_resize(ex, 2), 0);
+    word_set(&w[1], 1);
+    for (uint64_t i = 0; i < n; i++) {
+        assert_int_equal(yk_await(f[i]), 0);
+        assert_progress(f[i], 2 * (1 + i), 2001 + i);
+        yk_future_unref(f[i]);
+    }
+    eventually(stats_of(ex).workers == 2);
+    assert_int_equal(yk_executor_resize(ex, 5), 0); /* places that others had are clean */
+    word_set(&w[1], 0);
+    word_set(&w[0], 0);
+    yk_future *waits[5];
+    struct block blocked = { .begun = &w[0], .go = &w[1] };
+    for (int i = 0; i < 5; i++)
+        waits[i] = backend_submit(b, ex, job_block, &blocked, sizeof blocked);
+    eventually(word_get(&w[0]) == 5);
+    for (int i = 0; i < 5; i++)
+        assert_progress(waits[i], 0, 0);
+    word_set(&w[1], 1);
+    all_done(waits, 5);
+    backend_close(ex);
+    yk_arena_free(w);
+}
+
+static void test_T18_a_pool_grows_beyond_its_first_places_under_jobs_that_report(void **state)
+{
+    (void)state;
+    on_processes(grows_under_reports);
+}
+
+/* Down to one and back while whoever runs a job kills itself now and then: nobody is counted twice,
+ * and no place is lost. */
+static void one_and_back_under_kill(const backend *b)
+{
+    yk_executor *ex = OPEN(b, .workers = 4);
+    uint64_t deaths = 0;
+    for (size_t round = 0; round < support_rounds(24); round++) {
+        yk_future *f[12];
+        for (int i = 0; i < 12; i++)
+            f[i] = i % 4 == 1 ? backend_submit(b, ex, job_kill_self, NULL, 0) : square(b, ex, i);
+        assert_int_equal(yk_executor_resize(ex, round % 2 ? 4 : 1), 0);
+        for (int i = 0; i < 12; i++) {
+            assert_int_equal(yk_await(f[i]), i % 4 == 1 ? YK_ECRASHED : 0);
+            yk_future_unref(f[i]);
+        }
+        deaths += 3;
+        assert_int_equal(stats_of(ex).crashed, deaths); /* counted before their jobs end */
+    }
+    assert_int_equal(yk_executor_resize(ex, 4), 0);
+    use_all(b, ex, 4);
+    backend_close(ex);
+}
+
+static void test_T18_down_to_one_and_back_while_workers_are_killed(void **state)
+{
+    (void)state;
+    on_processes(one_and_back_under_kill);
 }
 
 /* ---- P26: forks that fail ------------------------------------------------------------------- */
@@ -388,9 +519,12 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(test_T17_idle_workers_leave_down_to_the_minimum),
         TEST(test_T17_a_job_that_comes_when_a_worker_leaves_is_done),
+        TEST(test_T17_a_worker_that_still_starts_is_not_idle),
         TEST(test_T18_a_pool_grows_and_shrinks),
         TEST(test_T18_resizing_many_times_with_jobs_and_kills_in_between_loses_none),
         TEST(test_T18_who_is_one_too_many_finishes_its_job),
+        TEST(test_T18_a_pool_grows_beyond_its_first_places_under_jobs_that_report),
+        TEST(test_T18_down_to_one_and_back_while_workers_are_killed),
         TEST(test_P26_where_no_worker_is_left_and_none_can_be_forked_jobs_fail),
         TEST(test_P26_while_others_are_left_jobs_wait_for_them),
         TEST(test_E22_workers_are_called_as_the_pool_is),
