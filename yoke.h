@@ -27,8 +27,10 @@
 #include "executor/wait.h"
 #include "loop/loop.h"
 #include "loop/queue.h"
+#include "loop/scope.h"
 #include "loop/sync.h"
 #include "loop/task.h"
+#include "loop/timeout.h"
 #include "mapreduce/mapreduce.h"
 
 #endif

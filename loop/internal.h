@@ -45,7 +45,10 @@ typedef struct yk__task {
     bool cancel_late;    /* it had not when the task ended; the loop waits for it */
     bool ended;          /* fn has returned `status` */
     int status;
-    yk__post cancel; /* carries a cancellation from another thread */
+    uint64_t cancels_told; /* how many cancellations its waits have returned */
+    uint64_t tellings;     /* how often they have returned for interrupts that were due */
+    struct yk__interrupt *interrupts; /* time-outs and scopes it is in, the innermost first */
+    yk__post cancel;                  /* carries a cancellation from another thread */
     char name[YK__TASK_NAME];
 } yk__task;
 
@@ -110,6 +113,9 @@ void yk__loop_update_alive(yk_loop *loop);
 /* Runs every task that is ready now, and of those that become ready meanwhile as many as fit into
  * a fair share. */
 void yk__task_run_ready(yk_loop *loop);
+
+/* An interrupt (interrupt.h) is due: a wait that it is in, and that may be interrupted, ends. */
+void yk__task_interrupted(yk__task *t);
 
 /* Writes that a task's stack has overflown, for signal handlers too. */
 void yk__task_report_overflow(const yk__task *task);

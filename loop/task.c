@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "interrupt.h"
 
 /* The steps that a turn of the loop may take beyond those that were ready when it began. Each turn
  * costs a look at the system (some 0.5 us), and each step delays the program's other input. */
@@ -51,10 +52,18 @@ static void wake_up(yk__task *t)
 
 /* ---- Sleeping -------------------------------------------------------------------------------- */
 
+static bool cancel_is_due(const yk__task *t)
+{
+    return t->cancel_wanted || yk__interrupt_is_due(t);
+}
+
+/* A wait is about to return YK_ECANCELED, for all that there is to return it for. */
 static bool take_cancel(yk__task *t)
 {
+    bool interrupted = yk__interrupt_tell(t);
     if (!t->cancel_wanted)
-        return false;
+        return interrupted;
+    t->cancels_told++;
     t->cancel_wanted = t->cancel_arrived = false;
     /* Nothing is published by it: a request that comes now is a new one. */
     atomic_fetch_and_explicit(&t->future.state, ~(uint32_t)YK__ASKED, memory_order_relaxed);
@@ -102,7 +111,7 @@ static int task_park(yk__parker *self, uint64_t deadline, bool interruptible)
     if (!may_suspend(t))
         return UV_EINVAL;
     t->timed_out = false;
-    if (!t->unparked && !(interruptible && t->cancel_wanted)) {
+    if (!t->unparked && !(interruptible && cancel_is_due(t))) {
         int err = sleep_until_woken(t, deadline, interruptible);
         if (err)
             return err;
@@ -135,6 +144,12 @@ static void task_unpark(yk__parker *self)
 }
 
 /* ---- Cancelling ------------------------------------------------------------------------------ */
+
+void yk__task_interrupted(yk__task *t)
+{
+    if (t->interruptible)
+        wake_up(t);
+}
 
 static void cancel_here(yk__task *t)
 {
@@ -242,6 +257,7 @@ static void settle(yk__task *t)
 
 static void finish(yk_loop *loop, yk__task *t)
 {
+    yk__interrupt_forget_all(t);
     yk__coro_destroy(&t->coro);
     if (!yk__stack_give(&loop->stacks, t->stack)) {
         /* Memory of others has been overwritten: nothing that runs on could be trusted. */
