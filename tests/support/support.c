@@ -95,6 +95,14 @@ static void dump_everything(void)
         proc_dump(e[i].pid, STDERR_FILENO);
 }
 
+/* Of the watchdog with one test, milliseconds. Long, since a shared machine may stand still for a
+ * minute, and less than ctest's, which would tell nothing. */
+static uint64_t patience(void)
+{
+    uint64_t ms = 90000ull * support_slowness();
+    return ms > 240000 ? 240000 : ms;
+}
+
 static void *watchdog(void *unused)
 {
     (void)unused;
@@ -206,7 +214,7 @@ int support_before(void **state)
     }
     atomic_store(&running_test, (const char *)*state);
     atomic_store(&circumstances, NULL);
-    atomic_store(&expires, yk_after_ms(30000ull * support_slowness()));
+    atomic_store(&expires, yk_after_ms(patience()));
     return 0;
 }
 
@@ -239,7 +247,7 @@ static int group_before(void **state)
 static int group_after(void **state)
 {
     (void)state;
-    atomic_store(&expires, yk_after_ms(30000ull * support_slowness())); /* for the exit */
+    atomic_store(&expires, yk_after_ms(patience())); /* for the exit */
     atomic_store(&running_test, "the end of the program");
     return 0;
 }
