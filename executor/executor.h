@@ -178,7 +178,19 @@ int yk_executor_close(yk_executor *ex);
 int yk_executor_resize(yk_executor *ex, int workers);
 
 /* Reference counting, for an executor with several owners. The last unref begins a shutdown
- * without waiting, if there was none. */
+ * without waiting, if there was none: what was accepted is done.
+ *
+ * An executor can be replaced while others submit to it. Whoever submits holds a reference
+ * meanwhile, taken under the lock that guards the pointer; whoever replaces it only gives its own
+ * back:
+ *     lock(); ex = yk_executor_ref(current); unlock();
+ *     f = yk_submit(ex, fn, arg, len);
+ *     yk_executor_unref(ex);
+ * and
+ *     lock(); old = current; current = next; unlock();
+ *     yk_executor_unref(old);
+ * Nobody meets YK_ECLOSED, for the old one's end begins when the last of them has let go of it
+ * (yk_executor_close(old) would refuse those on their way). */
 yk_executor *yk_executor_ref(yk_executor *ex);
 void yk_executor_unref(yk_executor *ex);
 

@@ -188,16 +188,21 @@ static bool anything_left(char *text, size_t size)
     return true;
 }
 
-const char *support_leftovers(void)
+const char *support_leftovers_within(uint64_t ms)
 {
     static char text[256];
-    uint64_t give_up = yk_after_ms(3000ull * support_slowness());
+    uint64_t give_up = yk_after_ms(ms);
     while (anything_left(text, sizeof text)) {
         if (yk_now() > give_up)
             return text;
         support_pause();
     }
     return NULL;
+}
+
+const char *support_leftovers(void)
+{
+    return support_leftovers_within(3000ull * support_slowness());
 }
 
 /* ---- A test --------------------------------------------------------------------------------- */

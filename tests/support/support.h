@@ -54,6 +54,7 @@ unsigned support_slowness(void);
 /* What of this is left over: NULL if nothing, else one line about it. Waits some seconds for the
  * ends that are on their way. */
 const char *support_leftovers(void);
+const char *support_leftovers_within(uint64_t ms); /* waits no longer than that */
 
 /* What is there now is what was there before. */
 void support_take_baseline(void);
