@@ -92,10 +92,12 @@ static void end_lost(thread_pool *p, thread_job *job)
     } else {
         snprintf(text, sizeof text, "%s was cancelled", yk__work_label(&job->work, label));
     }
+    atomic_fetch_add(&p->asks_due, 1);
     atomic_fetch_add(&p->lost_finished, 1);
     yk__future_publish(f, late ? YK_FAILED : YK_CANCELLED,
                        yk__error_new(late ? YK_EJOBTIMEOUT : YK_ECANCELED,
                                      "%s, and has not returned; its thread was written off", text));
+    atomic_fetch_add(&p->asks_arrived, 1);
     if (atomic_load(&p->closing))
         yk__tq_wake_all(p);
 }
@@ -167,11 +169,27 @@ static void look_at(thread_pool *p, thread *t, uint64_t now, uint64_t *next)
     give_back(t, job);
 }
 
+/* The pool stops, and this one is still in its initializer: it is dealt with as a job is. */
+static void look_at_start(thread_pool *p, thread *t, uint64_t now)
+{
+    if (t->give_up_at == 0)
+        t->give_up_at = p->grace < YK_FOREVER - now ? now + p->grace : YK_FOREVER;
+    if (now >= t->give_up_at)
+        yk__thread_write_off(p, t);
+    else if (yk__thread_starts_slowly(p))
+        yk__interrupt_send(t->id);
+}
+
 static void look_at_threads(thread_pool *p, uint64_t now, uint64_t *next)
 {
     pthread_mutex_lock(&p->lock);
-    for (thread *t = p->threads; t; t = t->next)
-        look_at(p, t, now, next);
+    for (thread *t = p->threads, *after; t; t = after) {
+        after = t->next;
+        if (t->state == THREAD_SERVES)
+            look_at(p, t, now, next);
+        else if (atomic_load(&p->stopping))
+            look_at_start(p, t, now);
+    }
     if (atomic_load(&p->stopping) && p->alive > 0)
         earlier(next, now + LONGEST_INTERVAL); /* for those that begin only now */
     pthread_mutex_unlock(&p->lock);
@@ -306,6 +324,7 @@ static uint64_t turn(thread_pool *p)
             yk__thread_fail_waiting(p, err, NULL);
     }
     see_to_expiry(&p->monitor, now, &next);
+    yk__thread_retry(p, now, &next);
     see_to_the_end(p, now, &next);
     return next;
 }

@@ -15,6 +15,7 @@
 #include "ring.h"
 #include "thread_pool.h"
 #include "wait.h"
+#include "worker_spec.h"
 
 #define DEFAULT_GRACE_MS 2000
 
@@ -96,16 +97,33 @@ static yk_future *turn_back(thread_pool *p, thread_job *job, int err)
     return yk__future_failed(err, NULL);
 }
 
-/* It stays in the queue, of which it is taken as one that has ended; and is not counted. */
+/* It stays in the queue, of which it is taken as one that has ended; and is not counted, if that is
+ * for want of memory or of threads. */
 static void refuse(thread_pool *p, thread_job *job, int err)
 {
-    if (!yk__thread_refuse(job, err, NULL))
+    if (!yk__thread_refuse(job, err, NULL) || err == YK_EINIT)
         return;
     atomic_fetch_sub(&p->refused,
                      1); /* first: what is unfinished may seem too many, never too few */
     atomic_fetch_sub(&p->received, 1);
     if (atomic_load(&p->closing))
         yk__tq_wake_all(p);
+}
+
+/* An initializer has failed: jobs that would only fill the queue until it is tried again. NULL:
+ * they may come. */
+static yk_future *not_now(thread_pool *p)
+{
+    char message[YK__MESSAGE_MAX + 64];
+    int err = yk__thread_no_start(p, message, sizeof message);
+    if (!err || atomic_load(&p->closing))
+        return NULL;
+    atomic_fetch_add(&p->received, 1); /* first: see refuse() */
+    atomic_fetch_add(&p->refused, 1);
+    if (atomic_load(&p->closing))
+        yk__tq_wake_all(p);
+    yk__admission_leave(&p->admission);
+    return yk__future_failed(err, message);
 }
 
 static yk_future *pool_submit(yk_executor *ex, yk_job_fn fn, const void *arg, size_t len,
@@ -115,6 +133,10 @@ static yk_future *pool_submit(yk_executor *ex, yk_job_fn fn, const void *arg, si
     int err = yk__admission_enter(&p->admission, options);
     if (err)
         return yk__admission_refused(err);
+    yk_future *failed =
+        atomic_load_explicit(&p->life.failing, memory_order_relaxed) ? not_now(p) : NULL;
+    if (failed)
+        return failed;
     thread_job *job = job_new(p, fn, arg, len, options);
     if (!job)
         return turn_back(p, NULL, UV_ENOMEM);
@@ -226,6 +248,7 @@ static void pool_free(yk_executor *ex)
         yk_future_unref(&yk__thread_job_of(q)->work.future);
     }
     yk__monitor_destroy(&p->monitor);
+    yk__thread_life_destroy(p);
     yk__admission_destroy(&p->admission);
     pthread_mutex_destroy(&p->lock);
     yk_future_unref(p->gone);
@@ -286,7 +309,8 @@ static const yk__executor_ops pool_ops = { .submit = pool_submit,
                                            .shutdown = pool_shutdown,
                                            .stats = pool_stats,
                                            .free = pool_free,
-                                           .workers = pool_workers };
+                                           .workers = pool_workers,
+                                           .resize = yk__thread_pool_resize };
 
 static thread_pool *pool_alloc(void)
 {
@@ -303,6 +327,13 @@ static thread_pool *pool_alloc(void)
     return p;
 }
 
+static void pool_dealloc(thread_pool *p)
+{
+    if (p)
+        yk_future_unref(p->gone);
+    free(p);
+}
+
 static uint64_t nanoseconds(uint64_t ms, uint64_t if_zero)
 {
     ms = ms ? ms : if_zero;
@@ -316,14 +347,18 @@ yk_executor *yk_thread_pool_new(const yk_pool_options *options)
     unsigned workers;
     if (yk__worker_count(options, &workers))
         return yk__executor_failed(UV_EINVAL, "the number of workers must lie between 0 and 1024");
+    const char *invalid = yk__worker_options_invalid(&options->worker);
+    if (invalid)
+        return yk__executor_failed(UV_EINVAL, invalid);
     thread_pool *p = pool_alloc();
-    if (!p)
+    if (!p || yk__thread_life_init(p, &options->worker)) {
+        pool_dealloc(p);
         return yk__executor_failed(UV_ENOMEM, NULL);
+    }
     yk__executor_init(&p->ex, &pool_ops, options, "yoke");
     atomic_init(&p->target, workers);
     p->timeout_ms = options->job_timeout_ms;
     p->grace = nanoseconds(options->kill_grace_ms, DEFAULT_GRACE_MS);
-    p->idle_timeout = YK_FOREVER;
     yk__admission_init(&p->admission, &p->ex, options->queue_limit);
     yk__monitor_init(&p->monitor);
     pthread_mutex_init(&p->lock, NULL);

@@ -4,6 +4,7 @@
  *   thread_queue.c    the jobs that wait, and the workers that sleep
  *   thread_worker.c   a worker's life: start, run jobs, wait inside a job, leave
  *   thread_monitor.c  the one who watches the clock: limits, cancellations, expiry, write-offs
+ *   thread_life.c     what the worker options say of a thread's start and end; resizing
  *
  * A place (struct place) is a number that yk_job_worker() returns, with counters; a thread (struct
  * thread) occupies one. Places are never freed before the pool, threads come and go: a thread that
@@ -30,6 +31,7 @@
 #define YOKE_EXECUTOR_THREAD_POOL_H
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdalign.h>
 
 #include "admission.h"
@@ -99,13 +101,19 @@ struct thread {
     yk__blocking blocking;
     running *running;
     bool wait_cancelled; /* a wait of the job has been told of the cancellation */
+    bool failed;         /* it could not start */
+    void *arg;           /* of its initializer and finalizer */
 
     /* Under the lock. */
     thread *next, **prev; /* in pool->threads */
     uint32_t state;       /* THREAD_... */
     bool blocked;         /* asleep in a wait inside its job */
     bool poked;           /* borrower's, else its own: a signal was sent */
+    uint64_t give_up_at;  /* the pool stops, and it is still starting; 0: not so */
 };
+
+/* What becomes of a thread after each step. */
+typedef enum outcome { SERVES, LEAVES, LEFT_EARLY, WRITTEN_OFF } outcome;
 
 /* ---- The monitor ---------------------------------------------------------------------------- */
 
@@ -126,6 +134,23 @@ typedef struct monitor {
     thread_job **heap;   /* by start_by; [1 .. heap_len] */
     size_t heap_len, heap_cap;
 } monitor;
+
+/* ---- Starting ------------------------------------------------------------------------------- */
+
+/* `failing`: relaxed, a hint that there are failures. */
+typedef struct thread_life {
+    struct yk__worker_spec *spec; /* NULL: nothing is asked for */
+    int policy, nice;             /* of who made the pool; -1: not known */
+    struct sched_param param;
+    cpu_set_t cpus;
+    bool cpus_known;
+    _Atomic bool failing;
+
+    /* Under the lock. */
+    unsigned failures; /* to start, in a row */
+    uint64_t retry_at;
+    char message[YK__MESSAGE_MAX + 64]; /* of the last one */
+} thread_life;
 
 /* ---- The pool ------------------------------------------------------------------------------- */
 
@@ -148,10 +173,11 @@ struct thread_pool {
     _Atomic bool closing;
     _Atomic bool stopping; /* jobs that run are asked to stop */
     _Atomic bool joined;
-    _Atomic(yk_error *) broken; /* an initializer failed; acquire, release */
 
     /* Cancellations of running jobs: `asks_due` counts them when such a job ends, `asks_arrived`
-     * when the canceller is done with the pool; until they are equal nobody leaves. */
+     * when the canceller is done with the pool; until they are equal nobody leaves. The same for
+     * ends that are written by others than workers: from before the job is counted as ended until
+     * its future is. */
     _Atomic uint64_t asks_due, asks_arrived;
 
     alignas(YK__CACHE_LINE) _Atomic uint32_t waking;
@@ -167,6 +193,7 @@ struct thread_pool {
     /* Jobs that the monitor ended, and the threads that ran them. */
     _Atomic uint64_t lost_failed, lost_cancelled, lost_timeouts, lost_finished, stuck;
     monitor monitor;
+    thread_life life;
 
     _Atomic(place *) place[YK__MAX_PLACES]; /* release when made */
 };
@@ -196,8 +223,8 @@ bool yk__tq_has_work(thread_pool *p);
 bool yk__tq_wake_one(thread_pool *p);
 void yk__tq_wake_all(thread_pool *p);
 
-/* Wakes a worker whose place is `from` or higher, if one sleeps. */
-void yk__tq_wake_from(thread_pool *p, uint32_t from);
+/* Wakes a worker whose place is `from` or higher; false: none sleeps. */
+bool yk__tq_wake_from(thread_pool *p, uint32_t from);
 
 /* Sleeps until it is woken, or until `deadline`: false, and then it counts as awake. */
 bool yk__tq_sleep(thread_pool *p, place *at, uint64_t deadline);
@@ -214,8 +241,11 @@ bool yk__thread_cancellers_are_done(thread_pool *p);
 bool yk__thread_may_leave(thread_pool *p);
 
 /* Starts a thread if more jobs could run than threads serve. Fails if nobody serves and nobody can
- * be started, but for jobs that wait (UV_EAGAIN: too many of them; YK_ECLOSED). */
+ * be started, but for jobs that wait (UV_EAGAIN: too many of them; YK_ECLOSED; YK_EINIT). */
 int yk__thread_start_if_needed(thread_pool *p);
+
+/* As many as that. */
+void yk__thread_start_all_needed(thread_pool *p);
 
 /* Under the lock: takes a thread off the pool's books, which is written off. */
 void yk__thread_write_off(thread_pool *p, thread *t);
@@ -229,6 +259,34 @@ bool yk__thread_refuse(thread_job *job, int code, const char *message);
 
 /* "job 'x' ran longer than its limit of 5 ms" */
 void yk__thread_late(const yk__work *work, char *text, size_t size);
+
+/* ---- thread_life.c -------------------------------------------------------------------------- */
+
+int yk__thread_life_init(thread_pool *p, const yk_worker_options *options);
+void yk__thread_life_destroy(thread_pool *p);
+
+/* Called by a new thread: applies the options, runs the initializer. LEFT_EARLY: that failed, and
+ * the thread does not count as one that serves any more. */
+outcome yk__thread_start(thread *t);
+void yk__thread_finalize(thread *t);
+
+/* Whether it runs code of the program's before it is ready. */
+bool yk__thread_starts_slowly(const thread_pool *p);
+
+/* Under the lock: 0, or YK_EINIT when no thread may be started for now. */
+int yk__thread_start_error(thread_pool *p);
+
+/* YK_EINIT when that is so and nobody serves, else 0; and the message of the last failure. */
+int yk__thread_no_start(thread_pool *p, char *message, size_t size);
+
+/* Tries again when it is time for that, which is not later than *next then. */
+void yk__thread_retry(thread_pool *p, uint64_t now, uint64_t *next);
+
+int yk__thread_pool_resize(yk_executor *ex, unsigned workers);
+
+/* Whether the thread there is one more than there may be, when it has no job. A hint, but for those
+ * who hold the lock. */
+bool yk__thread_is_too_many(thread_pool *p, const place *at);
 
 /* ---- thread_monitor.c ----------------------------------------------------------------------- */
 

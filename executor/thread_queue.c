@@ -117,11 +117,12 @@ bool yk__tq_wake_one(thread_pool *p)
     return true;
 }
 
-void yk__tq_wake_from(thread_pool *p, uint32_t from)
+bool yk__tq_wake_from(thread_pool *p, uint32_t from)
 {
     place *at = claim_idle(p, from);
     if (at)
         wake(p, at);
+    return at != NULL;
 }
 
 void yk__tq_wake_all(thread_pool *p)
@@ -145,7 +146,8 @@ bool yk__tq_sleep(thread_pool *p, place *at, uint64_t deadline)
 {
     atomic_store_explicit(&at->sleeping, 1, memory_order_relaxed);
     idle_bit(p, at, true);
-    if ((yk__tq_has_work(p) || yk__thread_may_leave(p)) && idle_bit(p, at, false))
+    bool up = yk__tq_has_work(p) || yk__thread_may_leave(p) || yk__thread_is_too_many(p, at);
+    if (up && idle_bit(p, at, false))
         return true; /* took its own bit back: nobody will wake it */
     while (atomic_load_explicit(&at->sleeping, memory_order_acquire) == 1) {
         int err = yk__futex_wait(&at->sleeping, 1, deadline, false);

@@ -10,11 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <uv.h>
 
 #include "interrupt.h"
 #include "ring.h"
 #include "thread_pool.h"
+
+#define MOMENT 200000 /* nanoseconds */
 
 /* ---- Counting ------------------------------------------------------------------------------- */
 
@@ -236,9 +239,15 @@ bool yk__thread_refuse(thread_job *job, int code, const char *message)
     yk__admission_leave(&p->admission);
     if (job->timed)
         yk__monitor_stale(p);
+    char why[YK__MESSAGE_MAX + 64] = "";
+    if (!message && code == YK_EINIT)
+        yk__thread_no_start(p, why, sizeof why);
+    else
+        snprintf(why, sizeof why, "%s", message ? message : yk_strerror(code));
+    atomic_fetch_add(&p->asks_due, 1);
     atomic_fetch_add(&p->refused, 1);
-    yk__future_publish(f, YK_FAILED,
-                       yk__error_new(code, "%s", message ? message : yk_strerror(code)));
+    yk__future_publish(f, YK_FAILED, yk__error_new(code, "%s", why));
+    atomic_fetch_add(&p->asks_arrived, 1);
     if (atomic_load(&p->closing))
         yk__tq_wake_all(p);
     yk__executor_release(&p->ex);
@@ -334,8 +343,8 @@ static void unlink_thread(thread *t)
 /* Under the lock, which the new thread takes before it does anything. */
 static int start_thread(thread_pool *p)
 {
-    int err = 0;
-    place *at = free_place(p, &err);
+    int err = yk__thread_start_error(p);
+    place *at = err ? NULL : free_place(p, &err);
     if (!at)
         return err;
     thread *t = thread_new(p, at);
@@ -377,6 +386,15 @@ int yk__thread_start_if_needed(thread_pool *p)
     bool served = atomic_load(&p->serving) > 0;
     pthread_mutex_unlock(&p->lock);
     return served ? 0 : err;
+}
+
+void yk__thread_start_all_needed(thread_pool *p)
+{
+    uint64_t before;
+    do {
+        before = atomic_load(&p->threads_started);
+        yk__thread_start_if_needed(p);
+    } while (atomic_load(&p->threads_started) != before);
 }
 
 /* ---- Waiting inside a job ------------------------------------------------------------------- */
@@ -445,6 +463,18 @@ static bool blocking_cancelled(yk__blocking *b)
 
 /* ---- Leaving -------------------------------------------------------------------------------- */
 
+/* Takes the lock. The last thread of a pool that closes waits for what others are about to end: the
+ * monitor, a submitter that turns back. */
+static void lock_at_the_end(thread_pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    while (p->alive == 1 && atomic_load(&p->closing) && !yk__thread_may_leave(p)) {
+        pthread_mutex_unlock(&p->lock);
+        nanosleep(&(struct timespec){ .tv_nsec = MOMENT }, NULL);
+        pthread_mutex_lock(&p->lock);
+    }
+}
+
 /* Off the books; whoever comes last ends the pool. A thread that leaves a pool which is not closing
  * is joined by nobody. */
 static void sign_off(thread *t)
@@ -452,7 +482,7 @@ static void sign_off(thread *t)
     thread_pool *p = t->pool;
     yk__trace_worker(&t->at->meter.lane, "worker left", 0);
     yk__meter_gone(&t->at->meter);
-    pthread_mutex_lock(&p->lock);
+    lock_at_the_end(p);
     bool closing = atomic_load(&p->closing), last = --p->alive == 0 && closing;
     p->over |= last;
     t->at->taken = false;
@@ -469,14 +499,18 @@ static void sign_off(thread *t)
     yk__executor_release(&p->ex);
 }
 
+static bool are_few(thread_pool *p)
+{
+    return atomic_load(&p->serving) + atomic_load(&p->blocked) <= p->min_workers;
+}
+
 /* Whether it is too many, when it has no job. Under the lock. */
 static bool is_surplus(const thread *t, bool idle)
 {
     thread_pool *p = t->pool;
-    uint32_t target = atomic_load(&p->target);
-    if (t->at->index >= target)
-        return atomic_load(&p->blocked) == 0 || atomic_load(&p->serving) > target;
-    return idle && atomic_load(&p->serving) + atomic_load(&p->blocked) > p->min_workers;
+    if (t->at->index >= atomic_load(&p->target))
+        return yk__thread_is_too_many(p, t->at);
+    return idle && !are_few(p);
 }
 
 /* Leaves before the pool does, if it may. */
@@ -503,7 +537,7 @@ static bool leave_early(thread *t, bool idle)
     return true;
 }
 
-/* A thread that was written off comes back. */
+/* A thread that was written off has come back. */
 static void leave_quietly(thread *t)
 {
     thread_pool *p = t->pool;
@@ -526,12 +560,16 @@ void yk__thread_write_off(thread_pool *p, thread *t)
 
 /* ---- The thread ----------------------------------------------------------------------------- */
 
-enum outcome { LEAVES, LEFT_EARLY, WRITTEN_OFF };
+/* One that was idle for long and may not leave sleeps until it is needed. */
+static uint64_t sleeps_until(thread_pool *p, bool stays)
+{
+    return p->idle_timeout == YK_FOREVER || stays ? YK_FOREVER : yk_now() + p->idle_timeout;
+}
 
-static enum outcome serve(thread *t)
+static outcome serve(thread *t)
 {
     thread_pool *p = t->pool;
-    for (;;) {
+    for (bool stays = false;;) {
         bool more;
         if (t->at->index >= atomic_load_explicit(&p->target, memory_order_relaxed) &&
             leave_early(t, false))
@@ -542,15 +580,17 @@ static enum outcome serve(thread *t)
                 yk__tq_wake_one(p);
             bool written_off = !run_job(t, job);
             yk_future_unref(&job->work.future);
+            stays = false;
             if (written_off)
                 return WRITTEN_OFF;
         } else if (yk__thread_may_leave(p)) {
             atomic_fetch_sub(&p->serving, 1);
             return LEAVES;
         } else {
-            uint64_t end = p->idle_timeout == YK_FOREVER ? YK_FOREVER : yk_now() + p->idle_timeout;
-            if (!yk__tq_sleep(p, t->at, end) && leave_early(t, true))
+            bool idle = !yk__tq_sleep(p, t->at, sleeps_until(p, stays));
+            if (idle && leave_early(t, true))
                 return LEFT_EARLY;
+            stays = idle && are_few(p);
         }
     }
 }
@@ -565,17 +605,20 @@ static void *worker_main(void *arg)
     yk__running_for = &p->ex; /* also for the callbacks of the jobs' futures */
     yk__parker_set_blocking(&t->blocking);
     pthread_mutex_lock(&p->lock); /* until whoever started it has put it on the books */
-    t->state = THREAD_SERVES;
-    pthread_mutex_unlock(&p->lock);
     yk__meter_thread(&t->at->meter);
-    enum outcome outcome = serve(t);
+    if (yk__thread_starts_slowly(p))
+        atomic_store_explicit(&t->at->meter.state, YK_WORKER_STARTING, memory_order_relaxed);
+    pthread_mutex_unlock(&p->lock);
+    outcome end = yk__thread_start(t);
+    if (end == SERVES)
+        end = serve(t);
     yk__parker_set_blocking(NULL);
-    if (outcome == WRITTEN_OFF) {
-        leave_quietly(t);
-        return NULL;
-    }
-    if (outcome == LEAVES)
+    if (end == LEAVES)
         yk__tq_wake_all(p);
-    sign_off(t);
+    yk__thread_finalize(t);
+    if (end == WRITTEN_OFF)
+        leave_quietly(t);
+    else
+        sign_off(t);
     return NULL;
 }

@@ -23,16 +23,19 @@
  *      successor in its place; when it was idle for too long; when the pool was made smaller. The
  *      finalizer runs last. It does not run in a worker that died or was killed.
  *
- * A worker process that fails to start, by an initializer that returned an error, does no harm
- * while others are at work; it is logged, and tried again after a while (10 ms at first, twice as
- * long after each failure, a second at most). Where no other worker is ready, what waits has failed
- * with YK_EINIT and the initializer's message, and so does what is submitted in the meantime. A
- * worker that dies while it starts, or before it has begun a job, is replaced in the same steps of
+ * A worker that fails to start, by an initializer that returned an error, does no harm while
+ * others are at work; it is logged, and tried again after a while (10 ms at first, twice as long
+ * after each failure, a second at most). Where no other worker is there, what waits has failed with
+ * YK_EINIT and the initializer's message, and so does what is submitted in the meantime. A worker
+ * process that dies while it starts, or before it has begun a job, is replaced in the same steps of
  * time; after `respawn_budget` such deaths in a row what waits fails, with YK_EINIT when they died
  * in their initializer and YK_ENOWORKER when not.
  *
  * Where a member is marked (p), it is for worker processes; threads ignore it: what it sets belongs
- * to the whole program there.
+ * to the whole program there. What is not is set for each thread on its own. A thread whose job was
+ * written off (executor.h) runs the finalizer when that job returns, if it ever does; and one that
+ * is still in its initializer kill_grace_ms after a shutdown with cancel_running is written off,
+ * too.
  */
 #ifndef YOKE_EXECUTOR_WORKER_OPTIONS_H
 #define YOKE_EXECUTOR_WORKER_OPTIONS_H
@@ -46,7 +49,7 @@ extern "C" {
 
 /* How the workers compete for CPUs. */
 typedef enum yk_scheduling {
-    YK_SCHED_DEFAULT, /* as the thread that makes the pool */
+    YK_SCHED_DEFAULT, /* as the thread that makes the pool; so are nice value and CPUs */
     YK_SCHED_NORMAL,  /* SCHED_OTHER */
     YK_SCHED_BATCH,   /* SCHED_BATCH: as much CPU, and woken less eagerly */
     YK_SCHED_IDLE,    /* SCHED_IDLE: whatever nobody else wants */

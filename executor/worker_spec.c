@@ -146,11 +146,11 @@ int yk_worker_fail(int code, const char *format, ...)
     return code;
 }
 
-static int be_nice(int by)
+static int be_nice(int from, int by)
 {
-    if (by == 0)
+    int wanted = from + by;
+    if (by == 0 || getpriority(PRIO_PROCESS, 0) == wanted)
         return 0;
-    int wanted = getpriority(PRIO_PROCESS, 0) + by;
     if (setpriority(PRIO_PROCESS, 0, wanted))
         return complain(-errno, "nice value %d: %s", wanted, yk_strerror(-errno));
     return 0;
@@ -181,10 +181,15 @@ static int stay_on(const int *cpus, size_t n)
 
 int yk__worker_schedule(const yk__worker_spec *spec)
 {
+    return yk__worker_schedule_from(spec, getpriority(PRIO_PROCESS, 0));
+}
+
+int yk__worker_schedule_from(const yk__worker_spec *spec, int nice)
+{
     if (!spec)
         return 0;
     const yk_worker_options *o = &spec->options;
-    int err = be_nice(o->nice);
+    int err = be_nice(nice, o->nice);
     if (!err)
         err = set_class(o->scheduling);
     return err ? err : stay_on(o->cpus, o->n_cpus);

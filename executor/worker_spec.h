@@ -29,6 +29,7 @@ int yk__worker_spec_copy(const yk_worker_options *options, void *(*alloc)(size_t
 /* Nice value, scheduling class and CPUs of the calling thread; then what belongs to its process.
  * Return 0 or UV_E...; then yk__worker_complaint() says what it was about. `spec` may be NULL. */
 int yk__worker_schedule(const yk__worker_spec *spec);
+int yk__worker_schedule_from(const yk__worker_spec *spec, int nice); /* added to this nice value */
 int yk__worker_confine(const yk__worker_spec *spec);
 
 /* Resident memory of this process that it shares with nobody, in bytes; 0: not known. */

@@ -2,6 +2,7 @@
 #include "faults.h"
 
 #include <limits.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@ struct notes {
     int code;
 };
 
-static bool initialised; /* in a worker */
+static _Thread_local bool initialised; /* in a worker */
 
 static int note_begin(void *arg)
 {
@@ -72,7 +73,7 @@ static void before_the_first_job(const backend *b)
 static void test_I01_the_initializer_runs_before_the_first_job_of_every_worker(void **state)
 {
     (void)state;
-    on_processes(before_the_first_job);
+    on_every_backend(before_the_first_job);
 }
 
 static void no_finalizer_after_a_kill(const backend *b)
@@ -107,11 +108,14 @@ static void test_I06_the_finalizer_runs_in_workers_that_leave_and_not_in_killed_
 /* ---- I02, I03 ------------------------------------------------------------------------------- */
 
 static char logged[1024];
+static pthread_mutex_t logging = PTHREAD_MUTEX_INITIALIZER;
 
 static void keep_log(const char *line, void *arg)
 {
     (void)arg;
+    pthread_mutex_lock(&logging);
     snprintf(logged, sizeof logged, "%s", line);
+    pthread_mutex_unlock(&logging);
 }
 
 static int refuse(void *arg)
@@ -157,19 +161,19 @@ static void failing(const backend *b)
 static void test_I02_where_the_initializer_fails_so_does_every_job_with_its_message(void **state)
 {
     (void)state;
-    on_processes(failing);
+    on_every_backend(failing);
 }
 
 static void failing_often(const backend *b)
 {
     for (int round = 0; round < 5; round++)
-        failing(b); /* and on_processes looks what is left */
+        failing(b); /* and on_every_backend looks what is left */
 }
 
 static void test_I03_a_failing_initializer_leaves_nothing_behind(void **state)
 {
     (void)state;
-    on_processes(failing_often);
+    on_every_backend(failing_often);
 }
 
 /* Fails until the test says that it may work. */
@@ -205,7 +209,45 @@ static void recovers(const backend *b)
 static void test_I02_a_pool_recovers_when_its_initializer_does(void **state)
 {
     (void)state;
-    on_processes(recovers);
+    on_every_backend(recovers);
+}
+
+/* The second worker cannot start while the first is at work; later it can, and nobody has to submit
+ * anything for that. */
+static int second_fails(void *arg)
+{
+    struct notes *n = arg;
+    return atomic_fetch_add(n->ran, 1) == 0 || word_get(n->go)
+               ? 0
+               : yk_worker_fail(UV_EAGAIN, "not yet");
+}
+
+static void others_at_work(const backend *b)
+{
+    word *w = words_new(5);
+    struct notes notes = { .ran = &w[0], .go = &w[1] };
+    struct block blocked = { .begun = &w[2], .go = &w[3] };
+    yk_executor *ex =
+        OPEN(b, .workers = 2,
+             .worker = { .initializer = second_fails, .arg = &notes, .arg_len = sizeof notes });
+    yk_future *f[2];
+    f[0] = backend_submit(b, ex, job_block, &blocked, sizeof blocked);
+    eventually(word_get(&w[2]) == 1);
+    f[1] = backend_submit(b, ex, job_block, &blocked, sizeof blocked);
+    eventually(word_get(&w[0]) >= 4); /* it is tried again and again */
+    assert_int_equal(yk_future_state(f[1]), YK_PENDING);
+    word_set(&w[1], 1);
+    eventually(word_get(&w[2]) == 2);
+    word_set(&w[3], 1);
+    all_end_with(f, 2, 0);
+    backend_close(ex);
+    yk_arena_free(w);
+}
+
+static void test_I02_a_worker_that_cannot_start_does_no_harm_while_others_are_at_work(void **state)
+{
+    (void)state;
+    on_every_backend(others_at_work);
 }
 
 /* ---- I04 ------------------------------------------------------------------------------------ */
@@ -375,23 +417,26 @@ static void surroundings(const backend *b)
     struct surroundings s;
     assert_int_equal(yk_await_into(f, &s, sizeof s), 0);
     yk_future_unref(f);
-    assert_string_equal(s.directory, "/proc");
-    assert_string_equal(s.set, "to this");
-    assert_true(s.removed);
     assert_int_equal(s.nice, nice_here + 3);
     assert_int_equal(s.scheduling, SCHED_BATCH);
     assert_int_equal(s.n_cpus, 1);
     assert_int_equal(s.cpu, cpu);
-    assert_int_equal(s.files, 64);
-    assert_int_equal(s.cpu_s, 1000);
-    assert_true(s.address_space);
+    /* What belongs to the whole program is not a thread's. */
+    assert_int_equal(strcmp(s.directory, "/proc") == 0, b->processes);
+    assert_string_equal(s.set, b->processes ? "to this" : "");
+    assert_int_equal(s.removed, b->processes);
+    assert_int_equal(s.files == 64, b->processes);
+    assert_int_equal(s.cpu_s == 1000, b->processes);
+    if (b->processes)
+        assert_true(s.address_space);
     backend_close(ex);
+    assert_int_equal(getpriority(PRIO_PROCESS, 0), nice_here);
 }
 
 static void test_I07_the_surroundings_given_per_pool_reach_its_workers(void **state)
 {
     (void)state;
-    on_processes(surroundings);
+    on_every_backend(surroundings);
     assert_null(getenv("YOKE_TEST_SET"));
 }
 
@@ -399,8 +444,16 @@ static void impossible_surroundings(const backend *b)
 {
     yk_executor *ex = OPEN(b, .workers = 2, .worker = { .directory = "/no/such/place" });
     yk_future *f = backend_submit(b, ex, job_nothing, NULL, 0);
+    assert_int_equal(yk_await(f), b->processes ? YK_EINIT : 0);
+    if (b->processes)
+        assert_non_null(strstr(yk_future_error(f)->message, "/no/such/place"));
+    yk_future_unref(f);
+    backend_close(ex);
+    int no_cpu = CPU_SETSIZE - 1;
+    ex = OPEN(b, .workers = 2, .worker = { .cpus = &no_cpu, .n_cpus = 1 });
+    f = backend_submit(b, ex, job_nothing, NULL, 0);
     assert_int_equal(yk_await(f), YK_EINIT);
-    assert_non_null(strstr(yk_future_error(f)->message, "/no/such/place"));
+    assert_non_null(strstr(yk_future_error(f)->message, "CPUs"));
     yk_future_unref(f);
     backend_close(ex);
     ex = b->make(&(yk_pool_options){ .worker = { .scheduling = (yk_scheduling)77 } });
@@ -414,7 +467,7 @@ static void impossible_surroundings(const backend *b)
 static void test_I07_what_cannot_be_set_is_said(void **state)
 {
     (void)state;
-    on_processes(impossible_surroundings);
+    on_every_backend(impossible_surroundings);
 }
 
 /* More than the limit: malloc fails, and the worker lives. */
@@ -469,6 +522,7 @@ int main(void)
         TEST(test_I02_where_the_initializer_fails_so_does_every_job_with_its_message),
         TEST(test_I03_a_failing_initializer_leaves_nothing_behind),
         TEST(test_I02_a_pool_recovers_when_its_initializer_does),
+        TEST(test_I02_a_worker_that_cannot_start_does_no_harm_while_others_are_at_work),
         TEST(test_I04_crashes_in_the_initializer_are_limited_and_then_fail_what_waits),
         TEST(test_I05_an_initializer_that_hangs_is_bounded),
         TEST(test_I05_a_pool_whose_workers_hang_at_their_start_can_be_closed),

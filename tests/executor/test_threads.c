@@ -5,9 +5,11 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 #include <uv.h>
@@ -659,6 +661,174 @@ static void test_E24_a_job_that_has_not_begun_in_time_expires_on_threads(void **
     on_threads(expiry);
 }
 
+/* ---- Starting and ending: what is different where a worker is a thread ------------------------
+ */
+
+/* Every thread has a copy of its own. */
+struct setting {
+    word *w; /* initialised, finalised, `go` of the initializer, refuse the next */
+    int copies;
+};
+
+static int set_up(void *arg)
+{
+    struct setting *s = arg;
+    s->copies++;
+    if (word_get(&s->w[3]))
+        return yk_worker_fail(UV_EBUSY, "no more");
+    atomic_fetch_add(&s->w[0], 1);
+    while (word_get(&s->w[2]) == 0)
+        usleep(100);
+    return s->copies == 1 ? 0 : UV_EINVAL;
+}
+
+static void tear_down(void *arg)
+{
+    struct setting *s = arg;
+    atomic_fetch_add(&s->w[1], (uint32_t)s->copies);
+}
+
+#define SET_UP(s)                                                                        \
+    {                                                                                    \
+        .initializer = set_up, .finalizer = tear_down, .arg = &(s), .arg_len = sizeof(s) \
+    }
+
+static void finalizer_of_a_stuck_thread(const backend *b)
+{
+    if (b->processes)
+        return;
+    word *w = words_new(7);
+    struct setting s = { .w = &w[3] };
+    word_set(&s.w[2], 1);
+    yk_executor *ex = OPEN(b, .workers = 1, .kill_grace_ms = 5, .worker = SET_UP(s));
+    yk_future *f = deaf(b, ex, w, 0);
+    yk_future_cancel(f);
+    assert_int_equal(yk_await(f), YK_ECANCELED);
+    yk_future_unref(f);
+    assert_works(b, ex);
+    backend_close(ex);
+    assert_int_equal(word_get(&s.w[0]), 2);
+    assert_int_equal(word_get(&s.w[1]), 1); /* the other one's, so far */
+    word_set(&w[1], 1);
+    eventually(word_get(&s.w[1]) == 2);
+    yk_arena_free(w);
+}
+
+static void test_I06_a_stuck_thread_is_finalised_when_it_comes_back(void **state)
+{
+    (void)state;
+    on_threads(finalizer_of_a_stuck_thread);
+}
+
+static void stuck_at_its_start(const backend *b)
+{
+    if (b->processes)
+        return;
+    word *w = words_new(4);
+    struct setting s = { .w = w };
+    char stuck[256];
+    yk_executor *ex = OPEN(b, .workers = 2, .kill_grace_ms = 5, .worker = SET_UP(s));
+    yk_future *f = backend_submit(b, ex, job_nothing, NULL, 0);
+    eventually(word_get(&w[0]) == 1);
+    assert_int_equal(yk_executor_shutdown(ex, .deadline = yk_after_ms(2), .stuck = stuck,
+                                          .stuck_size = sizeof stuck),
+                     UV_ETIMEDOUT);
+    assert_non_null(strstr(stuck, "is being started"));
+    assert_int_equal(yk_executor_shutdown(ex, .cancel_running = true), 0);
+    assert_int_equal(yk_await(f), YK_ECANCELED);
+    assert_int_equal(stats_of(ex).stuck, 1);
+    yk_future_unref(f);
+    backend_close(ex);
+    word_set(&w[2], 1);
+    eventually(word_get(&w[1]) == 1); /* it was a start like any other */
+    yk_arena_free(w);
+}
+
+static void test_I05_a_thread_that_hangs_at_its_start_does_not_hold_up_a_shutdown(void **state)
+{
+    (void)state;
+    on_threads(stuck_at_its_start);
+}
+
+/* A job waits for a job of its own pool, and no thread can be had in its stead. */
+static int job_awaits_nothing(yk_job *job)
+{
+    const struct waiting *x = yk_job_arg(job);
+    atomic_fetch_add(&x->w[0], 1);
+    yk_future *f = yk_submit(x->ex, job_nothing, NULL, 0);
+    int err = yk_await(f);
+    yk_future_unref(f);
+    return err;
+}
+
+static void no_deputy(const backend *b)
+{
+    if (b->processes || b->hybrid)
+        return;
+    word *w = words_new(5);
+    struct setting s = { .w = &w[1] };
+    word_set(&s.w[2], 1);
+    yk_executor *ex = OPEN(b, .workers = 1, .worker = SET_UP(s));
+    assert_works(b, ex);
+    word_set(&s.w[3], 1);
+    struct waiting x = { ex, w };
+    yk_future *f = backend_submit(b, ex, job_awaits_nothing, &x, sizeof x);
+    int err = yk_await(f);
+    assert_true(err == YK_EINIT || err == YK_EDEADLK);
+    yk_future_unref(f);
+    assert_works(b, ex);
+    backend_close(ex);
+    yk_arena_free(w);
+}
+
+static void test_I02_a_job_whose_deputy_cannot_start_does_not_hang(void **state)
+{
+    (void)state;
+    on_threads(no_deputy);
+}
+
+/* Threads are started by jobs, too, and inherit nothing from them. */
+static int job_scheduling(yk_job *job)
+{
+    int s[2] = { getpriority(PRIO_PROCESS, 0), sched_getscheduler(0) };
+    return yk_job_return(job, s, sizeof s);
+}
+
+static int job_awaits_scheduling(yk_job *job)
+{
+    yk_executor *ex = *(yk_executor **)yk_job_arg(job);
+    yk_future *f = yk_submit(ex, job_scheduling, NULL, 0);
+    int s[2], err = yk_await_into(f, s, sizeof s);
+    yk_future_unref(f);
+    return err ? err : yk_job_return(job, s, sizeof s);
+}
+
+static void not_added_twice(const backend *b)
+{
+    if (b->processes || b->hybrid)
+        return;
+    int s[2], here = getpriority(PRIO_PROCESS, 0);
+    yk_executor *ex = OPEN(b, .workers = 1, .worker = { .nice = 2, .scheduling = YK_SCHED_BATCH });
+    yk_executor *plain = OPEN(b, .workers = 1);
+    for (int other = 0; other < 2; other++) {
+        yk_executor *asked = other ? plain : ex;
+        yk_future *f = backend_submit(b, ex, job_awaits_scheduling, &asked, sizeof asked);
+        assert_int_equal(yk_await_into(f, s, sizeof s), 0);
+        yk_future_unref(f);
+        assert_int_equal(s[1], other ? sched_getscheduler(0) : SCHED_BATCH);
+        if (!other || geteuid() == 0) /* who may not lower a nice value keeps what it inherits */
+            assert_int_equal(s[0], other ? here : here + 2);
+    }
+    backend_close(ex);
+    backend_close(plain);
+}
+
+static void test_I07_what_is_set_for_threads_is_not_inherited_from_thread_to_thread(void **state)
+{
+    (void)state;
+    on_threads(not_added_twice);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -677,6 +847,10 @@ int main(void)
         TEST(test_T08_a_cancelled_job_cancels_what_it_waits_for),
         TEST(test_E23_the_higher_class_runs_first_on_threads),
         TEST(test_E24_a_job_that_has_not_begun_in_time_expires_on_threads),
+        TEST(test_I06_a_stuck_thread_is_finalised_when_it_comes_back),
+        TEST(test_I05_a_thread_that_hangs_at_its_start_does_not_hold_up_a_shutdown),
+        TEST(test_I02_a_job_whose_deputy_cannot_start_does_not_hang),
+        TEST(test_I07_what_is_set_for_threads_is_not_inherited_from_thread_to_thread),
     };
     return RUN_TESTS("threads", tests);
 }
