@@ -7,6 +7,7 @@
  *   executor/executor.h   who runs it            loop/loop.h    the loop, and yk_main
  *   executor/future.h     what comes of it
  *   executor/wait.h       waiting for it         loop/sync.h    locks, semaphores, ...; queue.h
+ *   executor/shared.h     what jobs share
  *                                                mapreduce/mapreduce.h
  *                                                               one question over a lot of data
  */
@@ -21,6 +22,7 @@
 #include "executor/init.h"
 #include "executor/job.h"
 #include "executor/map.h"
+#include "executor/shared.h"
 #include "executor/stats.h"
 #include "executor/stream.h"
 #include "executor/trace.h"

@@ -40,7 +40,8 @@ static struct {
 
     pthread_mutex_t lock;  /* guards all below */
     uint8_t *heads;        /* by page */
-    uint32_t *next, *prev; /* by page: the free list of its order */
+    uint32_t *next, *prev; /* by page: the free list of its order; `next` of the first page of a
+                              block in use: its references */
     uint32_t first[MAX_ORDERS];
     size_t used, idle;
 } arena = { .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -90,6 +91,7 @@ static uint32_t take_block(unsigned order)
         list_add(page + ((uint32_t)1 << k), k);
     }
     arena.heads[page] = (uint8_t)(order + 1);
+    arena.next[page] = 1;
     return page;
 }
 
@@ -204,12 +206,50 @@ void *yk_arena_alloc(size_t size)
     return page == NONE ? NULL : arena.base + ((size_t)page << PAGE_SHIFT);
 }
 
+void *yk_arena_calloc(size_t n, size_t size)
+{
+    size_t bytes;
+    void *block = __builtin_mul_overflow(n, size, &bytes) ? NULL : yk_arena_alloc(bytes);
+    return block ? memset(block, 0, bytes) : NULL;
+}
+
+/* The first page of the block in use that has this page; NONE. Blocks of order k begin at multiples
+ * of 2^k, and the first head below a page is that of the block around it. */
+static uint32_t block_around(uint32_t page)
+{
+    for (unsigned k = 0; k < arena.orders; k++) {
+        uint32_t first = page & ~(((uint32_t)1 << k) - 1);
+        if (arena.heads[first] != 0)
+            return arena.heads[first] & IS_FREE ? NONE : first;
+    }
+    return NONE;
+}
+
+void *yk_arena_ref(const void *p)
+{
+    if (yk__in_worker || !yk_arena_contains(p))
+        return NULL;
+    size_t offset = (size_t)((const unsigned char *)p - arena.base);
+    pthread_mutex_lock(&arena.lock);
+    uint32_t first = block_around((uint32_t)(offset >> PAGE_SHIFT));
+    /* The free that is on its way, of the last reference, is not undone. */
+    bool there = first != NONE && arena.next[first] > 0 && arena.next[first] < UINT32_MAX;
+    if (there)
+        arena.next[first]++;
+    pthread_mutex_unlock(&arena.lock);
+    return there ? arena.base + ((size_t)first << PAGE_SHIFT) : NULL;
+}
+
 void yk_arena_free(void *block)
 {
     if (!block || yk__in_worker)
         return;
     uint32_t page = (uint32_t)((size_t)((unsigned char *)block - arena.base) >> PAGE_SHIFT);
     pthread_mutex_lock(&arena.lock);
+    if (--arena.next[page] > 0) {
+        pthread_mutex_unlock(&arena.lock);
+        return;
+    }
     unsigned order = arena.heads[page] - 1u;
     size_t bytes = PAGE << order;
     bool release = bytes >= WORTH_RELEASING && arena.idle + bytes > KEEP_IDLE;

@@ -10,6 +10,10 @@
  *   yk_await(f);                              (the job worked in place)
  *   yk_arena_free(image);
  *
+ * A block is counted: it is there until all references are given back. A job that names it in its
+ * option `uses` (executor.h) has one while it needs it; so whoever submitted that job may give its
+ * own back at once. What lies in it and is shared at work: shared.h.
+ *
  * Only this process allocates and frees, so a worker that dies in the middle of anything leaves the
  * arena whole. A job may write into memory that was given to it for writing; nothing but good
  * manners keeps it from writing elsewhere.
@@ -24,11 +28,19 @@
 extern "C" {
 #endif
 
-/* At least `size` bytes, aligned to a page, contents undefined. The caller frees them. Any thread
- * of the process that called yk_init(). NULL: not initialised, in a worker, or no memory left. */
+/* At least `size` bytes, aligned to a page, contents undefined. The caller owns one reference. Any
+ * thread of the process that called yk_init(). NULL: not initialised, in a worker, or no memory
+ * left. */
 void *yk_arena_alloc(size_t size);
 
-/* Gives a block back; nobody may use it any more. Takes NULL. */
+/* Zeroed room for `n` things of `size` bytes each. */
+void *yk_arena_calloc(size_t n, size_t size);
+
+/* One more reference to the block that p points into, wherever in it; returns the block. NULL: p
+ * points into no block, or this is a worker, which has no references of its own. */
+void *yk_arena_ref(const void *p);
+
+/* Gives a reference back; the last one frees the block. Takes NULL. */
 void yk_arena_free(void *block);
 
 /* Whether p points into the arena. Any process. */

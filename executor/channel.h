@@ -32,6 +32,7 @@
 #include <stdint.h>
 
 #include "crash.h"
+#include "held.h"
 #include "internal.h"
 
 #define YK__RING        256 /* jobs that may be open with one worker; a power of two */
@@ -110,7 +111,8 @@ typedef struct yk__channel {
         void *room;                /* the granted block of the arena, NULL: refused */
         uint64_t room_size;
         const struct yk__worker_spec *spec; /* or NULL; written before the process is asked for */
-        yk__cell *cells; /* [YK__RING], in the arena: the progress of the job at each position */
+        yk__cell *cells;   /* [YK__RING], in the arena: the progress of the job at each position */
+        uint32_t identity; /* the worker's, as an owner; written before the process is asked for */
     } down;
     /* Written by the worker. */
     struct {
@@ -127,6 +129,7 @@ typedef struct yk__channel {
         _Atomic uint32_t attention; /* counts calls for the driver's attention: the reader of the
                                        running job's stream sleeps, or a value that somebody awaits
                                        was reached; seq_cst, against `parked` */
+        alignas(YK__CACHE_LINE) yk__held held; /* read when the worker is dead */
         /* Of its start. seq_cst, against `parked`, after the message. */
         alignas(YK__CACHE_LINE) _Atomic uint32_t ready; /* YK__WORKER_... */
         int32_t start_code;

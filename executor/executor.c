@@ -11,6 +11,7 @@
 
 #include "internal.h"
 #include "park.h"
+#include "uses.h"
 #include "wait.h"
 
 _Thread_local yk_executor *yk__running_for;
@@ -95,7 +96,10 @@ yk_future *yk_submit_opts(yk_executor *ex, yk_job_fn fn, const void *arg, size_t
     if (yk__in_worker)
         return yk__future_failed(UV_ENOTSUP, "a job in a worker process cannot submit jobs: the "
                                              "executors are in the parent process");
-    return ex->ops->submit(ex, fn, arg, len, options ? options : &none);
+    options = options ? options : &none;
+    if (options->uses && !yk__uses_are_there(options))
+        return yk__future_failed(UV_EINVAL, "what the job is to use is no block of the arena");
+    return ex->ops->submit(ex, fn, arg, len, options);
 }
 
 int yk__worker_count(const yk_pool_options *options, unsigned *workers)

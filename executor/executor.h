@@ -124,6 +124,10 @@ typedef struct yk_job_options {
                           wait. After the last one it fails with YK_ECRASHED */
     size_t stream; /* the job emits partial results (stream.h), and so many bytes of them may wait
                       unread; 0: it emits none */
+    const void *const *uses; /* blocks of the arena that are there until the job has ended, whatever
+                                becomes of other references to them: YK_USES(a, b), with pointers
+                                into them; ends with NULL; copied. UV_EINVAL: one points into no
+                                block */
 } yk_job_options;
 
 /* Submits fn with a copy of `len` bytes at `arg` (NULL and 0 for none). Never returns NULL: a job

@@ -18,6 +18,7 @@
 #include "promise.h"
 #include "trace_events.h"
 #include "ring.h"
+#include "uses.h"
 
 enum place_state { FREE, ARMING, ARMED, FIRED };
 
@@ -160,6 +161,7 @@ static void notify_all(yk_future *f)
 void yk__future_publish_held(yk_future *f, yk_state end, yk_error *error)
 {
     f->error = end == YK_CANCELLED ? yk__future_with_reason(f, error) : error;
+    yk__uses_give_back(&f->uses);
     uint32_t asked = atomic_load_explicit(&f->state, memory_order_relaxed) & YK__ASKED;
     /* Nobody else writes the word between claim and here but to set YK__ASKED, which then no longer
      * matters. */
@@ -304,6 +306,7 @@ void yk__future_init(yk_future *f, const yk__future_ops *ops)
     atomic_init(&f->refs, 1);
     f->ops = ops;
     f->stream = NULL;
+    f->uses = NULL;
     f->first.next = NULL;
     atomic_init(&f->first.state, FREE);
     atomic_init(&f->places, &f->first);
@@ -337,6 +340,7 @@ static void destroy(yk_future *f)
     if (atomic_load_explicit(&f->reason, memory_order_relaxed))
         yk__future_bury_reasons(f);
     yk__stream_release(f->stream);
+    yk__uses_give_back(&f->uses);
     f->ops->free(f);
 }
 

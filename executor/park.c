@@ -41,13 +41,21 @@ static bool take_token(struct thread_parker *t)
     return atomic_exchange_explicit(&t->token, 0, memory_order_acquire) != 0;
 }
 
+/* When the sleeper is to look again whether its job was asked to stop, `deadline` if not before. */
+static uint64_t next_look(const yk__blocking *b, uint64_t deadline)
+{
+    uint64_t look = b && b->look_every ? yk_now() + b->look_every : YK_FOREVER;
+    return look < deadline ? look : deadline;
+}
+
 /* `b` is NULL where nothing can interrupt it. */
 static int sleep_for_token(struct thread_parker *t, uint64_t deadline, yk__blocking *b)
 {
     while (!take_token(t)) {
         if (b && b->cancelled(b))
             return YK_ECANCELED;
-        if (yk__futex_wait(&t->token, 0, deadline, false) == UV_ETIMEDOUT)
+        uint64_t until = next_look(b, deadline);
+        if (yk__futex_wait(&t->token, 0, until, false) == UV_ETIMEDOUT && until == deadline)
             return take_token(t) ? 0 : UV_ETIMEDOUT;
     }
     return 0;
@@ -95,6 +103,26 @@ yk__parker *yk__parker_current(void)
     if (task)
         return task;
     return forbidden ? NULL : &own.parker;
+}
+
+bool yk__parker_is_thread(const yk__parker *parker)
+{
+    return parker == &own.parker;
+}
+
+uint32_t *yk__parker_identity(void)
+{
+    return task ? &task->identity : &own.parker.identity;
+}
+
+int yk__park_on_word(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline)
+{
+    yk__blocking *b = blocking;
+    if (b && b->cancelled(b))
+        return YK_ECANCELED;
+    uint64_t until = next_look(b, deadline);
+    int err = yk__futex_wait(word, expected, until, true);
+    return until == deadline ? err : 0;
 }
 
 void yk__parker_set_blocking(yk__blocking *b)

@@ -27,11 +27,19 @@ struct yk__parker {
     int (*park)(yk__parker *self, uint64_t deadline, bool interruptible);
     void (*unpark)(yk__parker *self);
     const yk_future *self; /* the sleeper's own future, which it must not wait for; or NULL */
+    uint32_t identity;     /* as an owner; 0: it has none yet */
 };
 
 /* The caller's parker: the running task's, else the thread's own; NULL on a loop's thread outside a
  * task, where sleeping is refused. */
 yk__parker *yk__parker_current(void);
+
+/* Whether it is a plain thread's: its sleep blocks the thread. */
+bool yk__parker_is_thread(const yk__parker *parker);
+
+/* Who is running here, as the owner of something: the task, or else the thread. 0 until the caller
+ * sets it (held.h). In a worker process it is set for the job's thread. */
+uint32_t *yk__parker_identity(void);
 
 /* For loop/: the parker of the task that is about to run on this thread; NULL when none does any
  * more. */
@@ -58,6 +66,8 @@ typedef struct yk__blocking {
     /* The job was asked to stop: the wait returns YK_ECANCELED, once. Asked again after every
      * signal that interrupts the sleep. */
     bool (*cancelled)(struct yk__blocking *self);
+    uint64_t look_every; /* nanoseconds between two looks at this where no signal comes; 0: one
+                            comes */
 } yk__blocking;
 
 /* Of the calling thread, NULL for none. */
@@ -65,6 +75,10 @@ void yk__parker_set_blocking(yk__blocking *blocking);
 
 /* Parks interruptibly until the deadline, where nobody is waited for. */
 int yk__park_asleep(yk__parker *parker, uint64_t deadline);
+
+/* On a plain thread, or a job's: sleeps on a word in memory shared between processes, as
+ * yk__futex_wait does. YK_ECANCELED: the job was asked to stop, before it slept. */
+int yk__park_on_word(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline);
 
 /* Sleeps on *word while it equals `expected`, until `deadline`. 0 on a wake-up (also a spurious
  * one) or if *word differs; UV_ETIMEDOUT. `shared`: the word is in memory shared with other

@@ -10,6 +10,7 @@
 #include "init.h"
 #include "process_terms.h"
 #include "ring.h"
+#include "uses.h"
 #include "wait.h"
 
 #define DEFAULT_GRACE (250 * YK__MS)
@@ -138,6 +139,15 @@ static int give_stream(process_job *job, const yk_job_options *options)
     return err;
 }
 
+static void job_unmake(struct process_pool *p, process_job *job, void *block)
+{
+    yk__stream_release(job->work.future.stream);
+    yk__uses_give_back(&job->work.future.uses);
+    yk_arena_free(block);
+    free(job);
+    yk__executor_release(&p->ex);
+}
+
 static process_job *job_new(struct process_pool *p, yk_job_fn fn, const void *arg, size_t len,
                             const yk_job_options *options)
 {
@@ -152,10 +162,8 @@ static process_job *job_new(struct process_pool *p, yk_job_fn fn, const void *ar
     /* The caller's and the driver's. */
     atomic_store_explicit(&job->work.future.refs, 2, memory_order_relaxed);
     yk__stamp(&p->ex, &job->work);
-    if (give_stream(job, options)) {
-        free(job);
-        yk_arena_free(block);
-        yk__executor_release(&p->ex);
+    if (yk__uses_take(&job->work, options) || give_stream(job, options)) {
+        job_unmake(p, job, block);
         return NULL;
     }
     job->pool = p;
@@ -165,9 +173,7 @@ static process_job *job_new(struct process_pool *p, yk_job_fn fn, const void *ar
     job->terms = NULL;
     yk__queued_init(&job->place, options->priority);
     if (yk__terms_asked(options) && !(job->terms = yk__terms_new(job, options, arg, len))) {
-        yk_arena_free(block);
-        free(job);
-        yk__executor_release(&p->ex);
+        job_unmake(p, job, block);
         return NULL;
     }
     job->work.arg = block ? block : job->arg;

@@ -70,6 +70,7 @@ struct yk_future {
     _Atomic uint32_t refs;
     const yk__future_ops *ops;
     struct yk__stream *stream;   /* of a job that streams, or NULL; constant */
+    void **uses; /* of a job: see uses.h; belongs to whoever created it, runs it or claimed it */
     _Atomic(yk__place *) places; /* newest first; ends with `first`; closed when the future ends */
     yk__place *fired;            /* the settling thread's: the list, once it was closed */
     yk__place first;

@@ -16,6 +16,7 @@
 
 #include "arena.h"
 #include "arena_internal.h"
+#include "observe.h"
 #include "pace.h"
 #include "park.h"
 #include "ring.h"
@@ -80,6 +81,7 @@ remote *yk__remote_new(struct process_pool *pool, const remote_ops *ops, yk__rea
         *err = yk__channel_new(&r->ch, &fd);
     if (!*err) {
         r->ch->down.spec = spec;
+        r->ch->down.identity = r->identity = yk__identity_new();
         *err = request_process(r, zygote, fd, pool_name);
         close(fd);
     }
@@ -462,6 +464,7 @@ static bool attend(remote *r, uint32_t attention)
     process_job *job = r->open > 0 ? *at(r, r->settled) : NULL;
     if (job && job->work.future.stream)
         yk__stream_rouse(job->work.future.stream);
+    yk__observed_look();
     return true;
 }
 
@@ -728,6 +731,7 @@ static void lose(remote *r, process_job *job)
 /* Every job that is open is either taken, and lost, or comes back. */
 static void settle_open_jobs(remote *r)
 {
+    yk__held_bury(&r->ch->up.held, r->identity);
     yk__remote_withdraw_some(r, YK__RING);
     for (uint32_t p = r->settled; p != r->submitted; p++) {
         process_job *job = *at(r, p);

@@ -43,6 +43,7 @@ struct remote {
     yk__reactor *reactor;
     uint64_t grace;       /* nanoseconds between two steps of the ladder */
     unsigned index, slot; /* its number for its jobs; its place among the pool's */
+    uint32_t identity;    /* as an owner; see held.h */
     uint32_t serial;
     const yk__lane *lane; /* of the trace; the pool's. NULL: nothing is told */
 

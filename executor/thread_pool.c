@@ -14,6 +14,7 @@
 
 #include "ring.h"
 #include "thread_pool.h"
+#include "uses.h"
 #include "wait.h"
 #include "worker_spec.h"
 
@@ -69,7 +70,8 @@ static thread_job *job_new(thread_pool *p, yk_job_fn fn, const void *arg, size_t
     if (!job)
         return NULL;
     yk__work_init(&job->work, &job_ops, fn, options, p->timeout_ms);
-    if (yk__stream_open(&job->work, options, false)) {
+    if (yk__uses_take(&job->work, options) || yk__stream_open(&job->work, options, false)) {
+        yk__uses_give_back(&job->work.future.uses);
         free(job);
         return NULL;
     }
@@ -91,8 +93,10 @@ static thread_job *job_new(thread_pool *p, yk_job_fn fn, const void *arg, size_t
 static yk_future *turn_back(thread_pool *p, thread_job *job, int err)
 {
     yk__admission_leave(&p->admission);
-    if (job)
+    if (job) {
         yk__stream_release(job->work.future.stream);
+        yk__uses_give_back(&job->work.future.uses);
+    }
     free(job);
     return yk__future_failed(err, NULL);
 }

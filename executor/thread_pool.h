@@ -35,6 +35,7 @@
 #include <stdalign.h>
 
 #include "admission.h"
+#include "held.h"
 #include "internal.h"
 #include "meter.h"
 #include "park.h"
@@ -99,6 +100,7 @@ struct thread {
 
     /* Its own. */
     yk__blocking blocking;
+    yk__held held;
     running *running;
     bool wait_cancelled; /* a wait of the job has been told of the cancellation */
     bool failed;         /* it could not start */

@@ -16,6 +16,7 @@
 #include "interrupt.h"
 #include "ring.h"
 #include "thread_pool.h"
+#include "uses.h"
 
 #define MOMENT 200000 /* nanoseconds */
 
@@ -208,10 +209,14 @@ static bool run_job(thread *t, thread_job *job)
     yk__admission_leave(&p->admission);
     if (job->timed)
         yk__monitor_stale(p);
+    void **uses = f->uses;
+    f->uses = NULL; /* before anybody else may end it */
     running r;
     begin(t, job, &r);
     int code = run_function(&r);
     t->running = NULL;
+    yk__held_abandon();
+    yk__uses_give_back(&uses);
     if (!yk__future_claim(f)) {
         free_room(&r);
         return false;
@@ -320,7 +325,7 @@ static thread *thread_new(thread_pool *p, place *at)
     t->pool = p;
     t->at = at;
     t->state = THREAD_STARTS;
-    t->blocking = (yk__blocking){ blocking_begin, blocking_end, blocking_cancelled };
+    t->blocking = (yk__blocking){ blocking_begin, blocking_end, blocking_cancelled, 0 };
     return t;
 }
 
@@ -604,6 +609,7 @@ static void *worker_main(void *arg)
     pthread_setname_np(pthread_self(), name);
     yk__running_for = &p->ex; /* also for the callbacks of the jobs' futures */
     yk__parker_set_blocking(&t->blocking);
+    yk__held_set(&t->held);
     pthread_mutex_lock(&p->lock); /* until whoever started it has put it on the books */
     yk__meter_thread(&t->at->meter);
     if (yk__thread_starts_slowly(p))
@@ -613,6 +619,7 @@ static void *worker_main(void *arg)
     if (end == SERVES)
         end = serve(t);
     yk__parker_set_blocking(NULL);
+    yk__held_set(NULL);
     if (end == LEAVES)
         yk__tq_wake_all(p);
     yk__thread_finalize(t);

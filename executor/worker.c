@@ -20,29 +20,31 @@
 
 #define SPIN_LOOKS           8     /* between two looks at the clock */
 #define SPIN_JUMP            20000 /* nanoseconds between two looks that say that it lost its CPU */
-#define SPIN_NOT_FOR         5000000                 /* nanoseconds without spinning after that */
-#define LOOK_AT_MEMORY_EVERY ((uint64_t)5 * 1000000) /* nanoseconds */
+#define SPIN_NOT_FOR         5000000                  /* nanoseconds without spinning after that */
+#define LOOK_EVERY           ((uint64_t)10 * 1000000) /* nanoseconds */
+#define LOOK_AT_MEMORY_EVERY ((uint64_t)5 * 1000000)  /* nanoseconds */
 
 /* The worker's own state; it has one thread. */
 static struct {
     yk__channel *ch;
     int wake_fd;
     unsigned index;
-    uint32_t taken;      /* the position of the next job */
-    uint32_t finished;   /* results published */
-    uint32_t wanted;     /* requests for room made */
-    uint32_t attention;  /* calls for attention made */
-    uint32_t sleeps;     /* odd while asleep */
-    uint32_t woken;      /* the sleep of the parent that was last ended by this worker */
-    uint32_t grant_used; /* the number of the last grant whose room went into a result */
-    uint32_t position;   /* of the job that runs */
-    uint64_t began;      /* when it did, if it is measured; else 0 */
+    uint32_t taken;         /* the position of the next job */
+    uint32_t finished;      /* results published */
+    uint32_t wanted;        /* requests for room made */
+    uint32_t sleeps;        /* odd while asleep */
+    _Atomic uint32_t woken; /* the sleep of the parent that was last ended by this worker; relaxed,
+                               a hint for threads that a job may have */
+    uint32_t grant_used;    /* the number of the last grant whose room went into a result */
+    uint32_t position;      /* of the job that runs */
+    uint64_t began;         /* when it did, if it is measured; else 0 */
     bool in_room;
     yk__pace pace;
     uint64_t no_spin_until;
     const yk__worker_spec *spec;
     uint64_t max_rss, looked; /* 0: no limit; when its memory was looked at */
     uint64_t inherited;       /* of its memory, from the program */
+    uint64_t wait_cancelled;  /* 1 + the position of the job a wait of which was told to end */
     bool retiring;
     void *arg; /* of the initializer and the finalizer */
 } w;
@@ -53,9 +55,9 @@ static struct {
 static void wake_parent(void)
 {
     uint32_t parked = atomic_load(&w.ch->down.parked);
-    if (!(parked & 1) || parked == w.woken)
+    if (!(parked & 1) || parked == atomic_load_explicit(&w.woken, memory_order_relaxed))
         return;
-    w.woken = parked;
+    atomic_store_explicit(&w.woken, parked, memory_order_relaxed);
     uint64_t one = 1;
     ssize_t n = write(w.wake_fd, &one, sizeof one);
     (void)n; /* EAGAIN: it is readable as it is */
@@ -63,7 +65,7 @@ static void wake_parent(void)
 
 void yk__worker_call_attention(void)
 {
-    atomic_store(&w.ch->up.attention, ++w.attention);
+    atomic_fetch_add(&w.ch->up.attention, 1);
     wake_parent();
 }
 
@@ -138,6 +140,31 @@ static bool has_committed(void)
     return atomic_load_explicit(&w.ch->jobs[w.position % YK__RING].state, memory_order_relaxed) ==
            yk__slot_committed(w.position);
 }
+
+/* Of a wait for something that others share. Nobody sends a signal to end it. */
+static bool wait_is_cancelled(yk__blocking *blocking)
+{
+    (void)blocking;
+    uint64_t job = (uint64_t)w.position + 1;
+    if (w.wait_cancelled == job || !job_is_cancelled(NULL) || has_committed())
+        return false;
+    w.wait_cancelled = job;
+    return true;
+}
+
+static int wait_begins(yk__blocking *blocking, uint64_t deadline)
+{
+    (void)blocking;
+    (void)deadline;
+    return 0;
+}
+
+static void wait_ends(yk__blocking *blocking)
+{
+    (void)blocking;
+}
+
+static yk__blocking job_waits = { wait_begins, wait_ends, wait_is_cancelled, LOOK_EVERY };
 
 /* Room in the arena, of which only the parent hands out: the block granted ahead if it is large
  * enough and unused, else one that is asked for. */
@@ -234,6 +261,7 @@ static void run(yk__job_slot *slot)
         w.began = slot->measured & YK__MEASURED ? now : 0;
     }
     int code = yk__job_run(&job, slot->fn);
+    yk__held_abandon();
     if ((code == YK_ECANCELED || code == YK_EJOBTIMEOUT) && has_committed())
         code = yk_job_fail(&job, YK_EJOB, YK__GAVE_UP);
     if (w.max_rss)
@@ -368,6 +396,9 @@ _Noreturn void yk__worker_main(const struct yk__worker_start *start)
         _exit(127);
     w.wake_fd = start->wake_fd;
     w.index = start->index;
+    *yk__parker_identity() = w.ch->down.identity;
+    yk__held_set(&w.ch->up.held);
+    yk__parker_set_blocking(&job_waits);
     yk__crash_watch(&w.ch->crash, __builtin_frame_address(0));
     hold_lifeline(start->lifeline_fd);
     keep_only(start->wake_fd, start->lifeline_fd);

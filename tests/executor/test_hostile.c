@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "executor/channel.h"
+#include "executor/shared.h"
 
 /* The one channel that is mapped in a worker. */
 static yk__channel *own_channel(void)
@@ -46,15 +47,25 @@ enum deed {
     CLEARS_ITS_ORDERS,
     CRASHES_OF_NOTHING,
     CRASHES_AT_LENGTH,
+    OWNS_WHAT_IS_NO_MUTEX,
+    OWNS_WHAT_IT_DOES_NOT,
+    CALLS_FOR_NOTHING,
     ZEROES,
     ONES,
     DEEDS
+};
+
+/* What the parent watches, and locks, while the crimes are committed. */
+struct bait {
+    yk_mutex lock;
+    yk_counter counter;
 };
 
 struct crime {
     int deed;
     int ending; /* 0: returns; else the signal that ends it */
     unsigned seed;
+    struct bait *bait;
 };
 
 static void fake_result(yk__channel *ch, int32_t code, uint32_t in_room, uint64_t len)
@@ -80,7 +91,27 @@ static void set_all_states(yk__channel *ch, uint32_t state)
     }
 }
 
-static void commit(yk__channel *ch, int deed)
+/* Addresses of anything but a mutex; some are not even addresses. */
+static void own_no_mutexes(yk__channel *ch)
+{
+    uintptr_t in_arena = (uintptr_t)ch->down.cells; /* of the parent's */
+    const uintptr_t at[] = { 1,
+                             4096,
+                             in_arena + 1,
+                             in_arena + 4095,
+                             in_arena,
+                             UINTPTR_MAX,
+                             (uintptr_t)ch,
+                             (uintptr_t)&at,
+                             (uintptr_t)1 << 63,
+                             in_arena - 4,
+                             in_arena + ((uintptr_t)1 << 40),
+                             UINTPTR_MAX - 3 };
+    for (size_t i = 0; i < YK__HELD_MAX; i++)
+        atomic_store(&ch->up.held.at[i], at[i % COUNT_OF(at)]);
+}
+
+static void commit(yk__channel *ch, int deed, struct bait *bait)
 {
     uint32_t n = atomic_load(&ch->up.finished);
     switch (deed) {
@@ -158,6 +189,18 @@ static void commit(yk__channel *ch, int deed)
         memset(&ch->crash, 0xff, sizeof ch->crash);
         atomic_store(&ch->crash.signal, SIGKILL);
         break;
+    case OWNS_WHAT_IS_NO_MUTEX:
+        own_no_mutexes(ch);
+        break;
+    case OWNS_WHAT_IT_DOES_NOT: /* it has locked it, and says that somebody else has */
+        yk_mutex_lock(&bait->lock, 0);
+        bait->lock.word = 0x1fffffff;
+        break;
+    case CALLS_FOR_NOTHING: /* and takes away the marks of those who wait */
+        bait->counter.wanted = 0;
+        for (unsigned i = 0; i < 20000; i++)
+            atomic_fetch_add(&ch->up.attention, 1);
+        break;
     case ZEROES:
         memset(ch->results, 0, sizeof ch->results);
         memset((void *)&ch->up, 0, sizeof ch->up);
@@ -176,7 +219,7 @@ static int job_crime(yk_job *job)
     yk__channel *ch = own_channel();
     if (!ch)
         return UV_ENOENT;
-    commit(ch, c.deed);
+    commit(ch, c.deed, c.bait);
     if (c.ending)
         raise(c.ending);
     return 0;
@@ -193,7 +236,7 @@ static int job_vandal(yk_job *job)
     for (int i = 0; i < 200; i++) {
         unsigned r = (unsigned)rand_r(&c.seed), value = (unsigned)rand_r(&c.seed) << (r % 16);
         if (r % 8 == 0)
-            commit(ch, (int)(value % DEEDS));
+            commit(ch, (int)(value % DEEDS), c.bait);
         else if (r % 2)
             __atomic_store_n(&word_at[r / 8 % words], value, __ATOMIC_SEQ_CST);
         else
@@ -219,8 +262,10 @@ static void commit_all(const backend *b, yk_job_fn fn, unsigned n)
         /* A limit on jobs, because a worker may also go silent. */
         yk_executor *ex =
             OPEN(b, .workers = 2, .job_timeout_ms = 100 * support_slowness(), .kill_grace_ms = 20);
-        struct crime c = { (int)(i % DEEDS), i / DEEDS % 2 ? SIGKILL : 0, i };
-        yk_future *f[12];
+        struct bait *bait = yk_arena_calloc(1, sizeof *bait);
+        assert_non_null(bait);
+        struct crime c = { (int)(i % DEEDS), i / DEEDS % 2 ? SIGKILL : 0, i, bait };
+        yk_future *f[12], *watch = yk_counter_reaches(&bait->counter, UINT64_MAX);
         word *w = words_new(1);
         for (int k = 0; k < 12; k++)
             f[k] = k == 4 ? backend_submit(b, ex, fn, &c, sizeof c)
@@ -236,10 +281,16 @@ static void commit_all(const backend *b, yk_job_fn fn, unsigned n)
             yk_await(after);
             yk_future_unref(after);
         }
+        /* Whoever has it now: a wait for it ends. */
+        if (yk_mutex_lock(&bait->lock, yk_after_ms(1)) != UV_ETIMEDOUT)
+            yk_mutex_unlock(&bait->lock);
         assert_int_equal(yk_executor_shutdown(ex, .cancel_running = true), 0);
         yk_executor_stats s = stats_of(ex);
         assert_int_equal(s.received, s.done + s.failed + s.cancelled);
         assert_int_equal(yk_executor_close(ex), 0);
+        yk_future_cancel(watch);
+        yk_future_unref(watch);
+        yk_arena_free(bait);
         yk_arena_free(w);
     }
     yk_set_log(NULL, NULL);
@@ -276,9 +327,11 @@ static void bystander(const backend *b)
     yk_executor *bad =
         OPEN(b, .workers = 2, .job_timeout_ms = 100 * support_slowness(), .kill_grace_ms = 20);
     yk_future *f[60], *crimes[30];
+    struct bait *bait = yk_arena_calloc(1, sizeof *bait);
+    assert_non_null(bait);
     for (int i = 0; i < 60; i++) {
         f[i] = backend_submit(b, good, job_square, &i, sizeof i);
-        struct crime c = { ZEROES, i % 4 ? 0 : SIGKILL, (unsigned)i };
+        struct crime c = { ZEROES, i % 4 ? 0 : SIGKILL, (unsigned)i, bait };
         if (i % 2)
             crimes[i / 2] = backend_submit(b, bad, job_vandal, &c, sizeof c);
     }
@@ -295,6 +348,7 @@ static void bystander(const backend *b)
     backend_close(good);
     assert_int_equal(yk_executor_shutdown(bad, .cancel_running = true), 0);
     assert_int_equal(yk_executor_close(bad), 0);
+    yk_arena_free(bait);
     yk_set_log(NULL, NULL);
 }
 

@@ -30,6 +30,7 @@
 #include "executor/executor.h"
 #include "executor/init.h"
 #include "executor/process_pool.h"
+#include "executor/shared.h"
 #include "executor/wait.h"
 #include "executor/zygote.h"
 #include "fuzz.h"
@@ -301,6 +302,12 @@ static struct {
 } jobs[MAX_JOBS];
 static unsigned n_jobs;
 
+/* What the program shares with its workers. */
+static struct bait {
+    yk_mutex lock;
+    yk_counter counter;
+} * bait;
+
 static int job_nothing(yk_job *job)
 {
     (void)job;
@@ -322,8 +329,9 @@ static void submit(yk_executor *pool)
         return;
     uint8_t b = byte();
     size_t len = b & 3 ? (b & 3) * (size_t)100 : 0;
-    yk_future *f = yk_submit_with(pool, job_nothing, len ? argument : NULL, len,
-                                  .timeout_ms = b & 4 ? 100 : 0, .name = b & 8 ? "fuzz" : NULL);
+    yk_future *f =
+        yk_submit_with(pool, job_nothing, len ? argument : NULL, len, .timeout_ms = b & 4 ? 100 : 0,
+                       .name = b & 8 ? "fuzz" : NULL, .uses = b & 16 ? YK_USES(bait) : NULL);
     jobs[n_jobs].future = f;
     jobs[n_jobs].ends = 0;
     require(yk_future_on_end(f, count_end, &jobs[n_jobs].ends) == 0);
@@ -413,6 +421,27 @@ static void write_state(actor *a)
     _Atomic uint32_t *state = &a->ch->jobs[value(a->position) % YK__RING].state;
     uint8_t b = byte();
     atomic_store(state, b & 4 ? (uint32_t)value(0) : (atomic_load(state) & ~3u) | (b & 3));
+}
+
+/* Says that it owns the mutex, or something else in the arena, or anything. */
+static void own(actor *a)
+{
+    uint8_t b = byte();
+    if (b & 128)
+        bait->lock.word = (uint32_t)value(a->ch->down.identity);
+    uint64_t at = b & 64 ? value(0) : (uintptr_t)bait + (b & 32 ? value(0) : 0);
+    atomic_store(&a->ch->up.held.at[b % YK__HELD_MAX], at);
+}
+
+static void count(actor *a)
+{
+    uint8_t b = byte();
+    if (b & 1)
+        bait->counter.value = value(5);
+    if (b & 2)
+        bait->counter.wanted = value(5);
+    if (b & 4)
+        atomic_fetch_add(&a->ch->up.attention, b);
 }
 
 static void act(actor *a, uint8_t what)
@@ -512,6 +541,14 @@ static void step(yk_executor *pool)
     case 27: /* a stopped program: time passes, and nobody turns */
         now += (uint64_t)byte() * 1000 * MS;
         break;
+    case 28:
+        if (a->alive)
+            own(a);
+        break;
+    case 29:
+        if (a->alive)
+            count(a);
+        break;
     default:
         if (a->alive)
             act(a, op & 15);
@@ -571,11 +608,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     yk__reactor_set_current(&reactor);
     uint8_t b = byte();
     yk_executor *pool = yk_process_pool(.workers = 1 + (b & 1), .job_timeout_ms = b & 2 ? 1000 : 0);
-    require(!yk_executor_error(pool));
+    bait = yk_arena_calloc(1, sizeof *bait);
+    require(!yk_executor_error(pool) && bait);
+    yk_future *watch = yk_counter_reaches(&bait->counter, 5);
     for (int steps = 0; input < input_end && steps < 4000; steps++)
         step(pool);
     end_pool(pool);
     check_jobs();
+    int err = yk_mutex_lock(&bait->lock, 0);
+    require(err == 0 || err == YK_EOWNERDEAD || err == UV_ETIMEDOUT || err == YK_EDEADLK);
+    yk_future_cancel(watch);
+    yk_future_unref(watch);
+    yk_arena_free(bait);
     yk_executor_unref(pool);
     yk__reactor_destroy(&reactor);
     yk__reactor_set_current(NULL);
