@@ -253,10 +253,11 @@ void yk_arena_free(void *block)
     unsigned order = arena.heads[page] - 1u;
     size_t bytes = PAGE << order;
     bool release = bytes >= WORTH_RELEASING && arena.idle + bytes > KEEP_IDLE;
-    pthread_mutex_unlock(&arena.lock);
-    if (release)
+    if (release) {
+        pthread_mutex_unlock(&arena.lock);
         madvise(block, bytes, MADV_REMOVE); /* before it is free: then it is somebody else's */
-    pthread_mutex_lock(&arena.lock);
+        pthread_mutex_lock(&arena.lock);
+    }
     give_block(page, order);
     arena.used -= bytes;
     if (!release)

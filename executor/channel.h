@@ -37,6 +37,7 @@
 
 #define YK__RING        256 /* jobs that may be open with one worker; a power of two */
 #define YK__SLOT_INLINE 224 /* bytes of an argument or result that travel in the slot itself */
+#define YK__ROOMS       16  /* rooms for larger results that may be granted ahead; a power of two */
 
 /* Of a job: note when it begins, in up.started; say how long it ran, with its result. */
 enum { YK__TIMED = 1, YK__MEASURED = 2, YK__STREAM_PAGE = (1 << 30) - 1 };
@@ -75,7 +76,7 @@ typedef struct yk__job_slot {
 typedef struct yk__result_slot {
     uint32_t position;
     int32_t code;     /* 0: done */
-    uint16_t in_room; /* the result lies in the room that the parent granted */
+    uint16_t in_room; /* the result lies in the next of the rooms that the parent granted */
     uint16_t told;    /* the job has said how far it is */
     uint32_t ran;     /* of a measured job, packed; see yk__ran_packed */
     uint64_t len;
@@ -96,6 +97,12 @@ static inline uint64_t yk__ran_unpacked(uint32_t ran)
     return ran >> 31 == 0 ? ran : (uint64_t)(ran & INT32_MAX) << 20;
 }
 
+/* Room for a result that does not fit a slot: a block of the arena. NULL: there is no memory. */
+typedef struct yk__room {
+    void *at;
+    uint64_t size;
+} yk__room;
+
 typedef struct yk__channel {
     /* Written by the parent. */
     struct {
@@ -104,15 +111,16 @@ typedef struct yk__channel {
         _Atomic uint32_t parked;   /* of the reactor; seq_cst, against `finished` and `wanted` */
         _Atomic uint32_t stop;     /* leave when there is no more to do */
         _Atomic uint32_t spin;     /* nanoseconds to look for jobs before a sleep; relaxed */
+        _Atomic uint32_t cpu;      /* that the driver is on, or was lately; relaxed */
         _Atomic uint64_t cancel;   /* 1 + the position of the job that should stop */
         _Atomic uint32_t answered; /* the last `wanted` that was answered; release */
-        _Atomic uint32_t granted;  /* counts grants; release, after the two below. Changes only
-                                      when the last one was used, or as an answer */
-        void *room;                /* the granted block of the arena, NULL: refused */
-        uint64_t room_size;
         const struct yk__worker_spec *spec; /* or NULL; written before the process is asked for */
         yk__cell *cells;   /* [YK__RING], in the arena: the progress of the job at each position */
         uint32_t identity; /* the worker's, as an owner; written before the process is asked for */
+        /* See rooms.h. Number n is in rooms[n % YK__ROOMS], filled before it is granted; the next
+           one to be used may change as an answer. */
+        alignas(YK__CACHE_LINE) _Atomic uint32_t granted; /* how many, so far; release */
+        yk__room rooms[YK__ROOMS];
     } down;
     /* Written by the worker. */
     struct {
@@ -124,6 +132,7 @@ typedef struct yk__channel {
         alignas(YK__CACHE_LINE) _Atomic uint32_t asleep; /* odd: the number of the sleep it is in;
                                                             even: awake */
         _Atomic uint32_t pace;   /* nanoseconds a job; 0: not known; see pace.h */
+        _Atomic uint32_t cpu;    /* that it is on, or was when it last ran out of jobs; relaxed */
         _Atomic uint32_t wanted; /* counts requests for room; seq_cst, against `parked` */
         _Atomic uint64_t want_size;
         _Atomic uint32_t attention; /* counts calls for the driver's attention: the reader of the

@@ -53,7 +53,8 @@ typedef struct yk_pool_options {
                          much CPU time after each burst of work. Processes: a worker spins, and a
                          loop that drives the pool takes turn after turn instead of sleeping (all
                          its other input is served), while there are fewer busy workers than CPUs.
-                         0: nobody does. Threads: not yet */
+                         0: processes do so for 6 at most, where jobs are tinier than that and it
+                         has lately cost less than sleeping. Threads: not yet */
     yk_worker_options worker; /* how its workers start, run and end: worker_options.h */
 } yk_pool_options;
 

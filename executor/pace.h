@@ -20,6 +20,45 @@
 #define YK__WAKE_COST 20000 /* nanoseconds, from the bell to the first result, and some more */
 #define YK__BURST     64
 
+/* To fall asleep and be woken costs two threads some 6 microseconds, and from an idle CPU it takes
+ * longer. So who runs out of jobs, or of results, looks for the next ones for as long as that
+ * before it sleeps, which costs at most twice what is best, whatever comes (Karlin and others,
+ * Competitive randomized algorithms for non-uniform problems, 1990). The driver decides when: only
+ * while that has paid lately, else in one of many sleeps. */
+#define YK__BRIEF 6000  /* nanoseconds */
+#define YK__ROUSE 50000 /* for a worker that sleeps and has been woken */
+#define YK__PAYS  8     /* sleeps that a period without sleep must have saved */
+
+typedef struct yk__luck {
+    unsigned misses;  /* periods in a row that did not pay */
+    unsigned skipped; /* sleeps that are still to come without a try */
+    unsigned saved;   /* sleeps, in this period */
+    bool tries;       /* in this period */
+} yk__luck;
+
+/* Whether to look for more before the sleep that is about to come. */
+static inline bool yk__luck_tries(yk__luck *l)
+{
+    if (l->skipped == 0)
+        l->tries = true;
+    return l->tries;
+}
+
+/* It falls asleep, which ends the period. Whether it has paid to put that off. */
+static inline bool yk__luck_ends(yk__luck *l)
+{
+    if (!l->tries) {
+        l->skipped -= l->skipped > 0;
+        return false;
+    }
+    bool paid = l->saved >= YK__PAYS;
+    l->misses = paid ? 0 : l->misses < 6 ? l->misses + 1 : 6;
+    l->skipped = (1u << l->misses) - 1;
+    l->saved = 0;
+    l->tries = false;
+    return paid;
+}
+
 /* The worker's. */
 typedef struct yk__pace {
     uint64_t began;

@@ -266,7 +266,7 @@ static void push(struct process_pool *p, remote *r, process_job *job)
     yk__remote_push(r, job);
     if (r->given == p->max_jobs) /* 0: never, since there is one */
         yk__pool_quota_is_full(p, r);
-    if (p->spin && r->open == 1)
+    if (r->open == 1)
         yk__pool_stay_awake(p);
 }
 
@@ -383,16 +383,28 @@ static bool pool_turn(yk__source *source)
         }
     if (busy)
         yk__pool_moved(p);
-    if (p->spin && busy)
-        yk__pool_stay_awake(p);
+    if (busy)
+        yk__pool_results_came(p);
     yk__executor_release(&p->ex);
     return busy;
+}
+
+static bool pool_look(const yk__source *source)
+{
+    const struct process_pool *p =
+        (const struct process_pool *)((const char *)source - offsetof(struct process_pool, source));
+    for (unsigned i = 0; i < p->n_slots; i++)
+        if (p->remotes[i] && yk__remote_has_results(p->remotes[i]))
+            return true;
+    return false;
 }
 
 static bool pool_announce(yk__source *source, uint32_t parked)
 {
     struct process_pool *p = of_source(source);
     bool arrived = false;
+    if (parked & 1)
+        yk__pool_falls_asleep(p);
     for (unsigned i = 0; i < p->n_slots; i++)
         if (p->remotes[i]) {
             yk__pool_show(p, p->remotes[i], (parked & 1) != 0);
@@ -520,7 +532,10 @@ static void pool_abandoned(yk__source *source)
 
 static void drive_once(yk__reactor *r)
 {
-    bool busy = yk__reactor_turn(r);
+    bool busy;
+    do
+        busy = yk__reactor_turn(r);
+    while (yk__reactor_again(r));
     if (!busy && yk__reactor_park(r)) {
         struct pollfd fds[2] = { { .fd = r->wake_fd, .events = POLLIN },
                                  { .fd = r->poll_fd, .events = POLLIN } };
@@ -609,6 +624,7 @@ int yk__pool_attach(struct process_pool *p)
     p->source.turn = pool_turn;
     p->source.announce = pool_announce;
     p->source.abandon = pool_abandoned;
+    p->source.look = pool_look;
     yk__executor_hold(&p->ex); /* the driver's */
     yk__reactor *loop = p->own_driver ? NULL : yk__reactor_current();
     return loop && !loop->is_private ? join_reactor(p, loop) : start_driver(p);

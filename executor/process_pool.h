@@ -26,6 +26,7 @@
 #include "admission.h"
 #include "internal.h"
 #include "meter.h"
+#include "pace.h"
 #include "process_job.h"
 #include "queue.h"
 #include "reactor.h"
@@ -75,7 +76,10 @@ struct process_pool {
     size_t open;       /* jobs in rings */
     uint32_t spin;     /* nanoseconds; 0: nobody spins */
     unsigned cpus;
-    bool may_spin; /* there is a CPU to spare, as far as this pool is concerned */
+    bool may_spin;   /* there is a CPU to spare, as far as this pool is concerned */
+    yk__luck luck;   /* of not falling asleep */
+    bool spins;      /* workers may do so briefly */
+    uint32_t on_cpu; /* that the workers were told */
     yk__timer rebalance, respawn;
 
     /* Workers' lives (process_life.c). */
@@ -149,8 +153,14 @@ void yk__pool_busy_changed(struct process_pool *p, int by);
 /* Tells a new worker whether it may spin. */
 void yk__pool_let_spin(struct process_pool *p, remote *r);
 
-/* Something has moved: if results may be near, the driver does not sleep yet. */
+/* A worker has begun to work: if results may be near, the driver does not sleep yet. */
 void yk__pool_stay_awake(struct process_pool *p);
+
+/* Results have come in this turn; it stays awake for the next ones. */
+void yk__pool_results_came(struct process_pool *p);
+
+/* The driver is about to sleep. */
+void yk__pool_falls_asleep(struct process_pool *p);
 
 /* Gives back the memory that is kept for jobs. */
 void yk__pool_drop_spare(struct process_pool *p);

@@ -46,6 +46,7 @@ remote *yk__pool_start_worker(struct process_pool *p)
     r->grace = p->grace;
     r->slot = i;
     yk__pool_let_spin(p, r);
+    yk__remote_say_cpu(r, p->on_cpu);
     yk__pool_life_begins(p, r);
     yk__remote_set_cells(r, p->cells[i]);
     yk__remote_announce(r, atomic_load_explicit(&p->reactor->parked, memory_order_relaxed));

@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "clock.h"
+#include "park.h"
 
 static _Thread_local yk__reactor *current;
 
@@ -356,6 +357,42 @@ bool yk__reactor_turn(yk__reactor *r)
     busy |= turn_sources(r);
     busy |= fire_timers(r);
     return busy;
+}
+
+#define LOOKS  32    /* one after the other; with a pause between them, about a microsecond */
+#define ROUNDS 10000 /* nanoseconds, in turns without a look at descriptors */
+
+static bool has_arrived(const yk__reactor *r)
+{
+    if (atomic_load_explicit(&r->inbox, memory_order_relaxed))
+        return true;
+    for (yk__source *s = r->sources; s; s = s->next)
+        if (s->look && s->look(s))
+            return true;
+    return false;
+}
+
+static bool arrives(const yk__reactor *r)
+{
+    for (int i = 0; i < LOOKS; i++) {
+        if (has_arrived(r))
+            return true;
+        yk__cpu_relax();
+    }
+    return false;
+}
+
+bool yk__reactor_again(yk__reactor *r)
+{
+    if (r->awake_until && arrives(r)) {
+        uint64_t now = yk_now();
+        if (r->rounds_began == 0)
+            r->rounds_began = now;
+        if (now - r->rounds_began < ROUNDS)
+            return true;
+    }
+    r->rounds_began = 0;
+    return false;
 }
 
 /* A source expects something at any moment. */

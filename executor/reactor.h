@@ -6,7 +6,9 @@
  * The host does, on one and the same thread:
  *
  *     for (;;) {
- *         bool busy = yk__reactor_turn(r);             drain: inbox, due timers, sources
+ *         do
+ *             busy = yk__reactor_turn(r);               drain: inbox, due timers, sources
+ *         while (yk__reactor_again(r));
  *         if (!busy && yk__reactor_park(r))             announce the sleep, look once more
  *             poll wake_fd and poll_fd, without limit of time
  *         yk__reactor_unpark(r);
@@ -68,6 +70,9 @@ typedef struct yk__source {
     /* Whether somebody will hear from it: a loop with nothing else to do runs on while it does. Set
      * with yk__reactor_source_busy(). */
     bool busy;
+    /* Whether there is something to drain, asked again and again while its reactor stays awake for
+     * its sake; changes nothing. NULL: it never has it stay awake. */
+    bool (*look)(const struct yk__source *source);
 } yk__source;
 
 typedef struct yk__reactor {
@@ -85,6 +90,7 @@ typedef struct yk__reactor {
     yk__timer **heap;                  /* [1 .. heap_len], the earliest first */
     size_t heap_len, heap_cap, heap_reserved;
     uint64_t awake_until;   /* it does not park before; 0: no such thing */
+    uint64_t rounds_began;  /* turns without a look at descriptors; 0: none */
     uint64_t timer_set_for; /* what timer_fd is set to, YK_FOREVER if not at all */
     /* The host's, or NULL: a source has become busy, perhaps while nobody runs the host. */
     void (*roused)(struct yk__reactor *r);
@@ -102,6 +108,11 @@ void yk__reactor_set_current(yk__reactor *r);
 void yk__reactor_post(yk__reactor *r, yk__post *post);
 
 bool yk__reactor_turn(yk__reactor *r);
+
+/* After a turn: whether more has come meanwhile, or within a microsecond if a source has the
+ * reactor stay awake. It says so for some 10 microseconds at most; then the host looks at its
+ * descriptors. */
+bool yk__reactor_again(yk__reactor *r);
 bool yk__reactor_park(yk__reactor *r);
 void yk__reactor_unpark(yk__reactor *r);
 void yk__reactor_clear_wake(yk__reactor *r);

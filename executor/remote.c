@@ -24,7 +24,6 @@
 #define STATUS_PATIENCE \
     ((uint64_t)500 * 1000000) /* for the zygote to report a death that was seen */
 #define LEAVE_PATIENCE ((uint64_t)2000 * 1000000) /* for a worker that was told to leave */
-#define MAX_SPARE_ROOM ((uint64_t)16 << 20)       /* room that is granted ahead */
 
 static void arm(remote *r);
 static void describe(const remote *r, const process_job *job, const yk__death *death, char *text,
@@ -103,7 +102,7 @@ void yk__remote_free(remote *r)
     }
     if (r->lifeline >= 0)
         close(r->lifeline);
-    yk_arena_free(r->room);
+    yk__rooms_free(&r->rooms);
     yk__channel_unmap(r->ch);
     free(r->start_message);
     free(r);
@@ -209,6 +208,21 @@ bool yk__remote_is_quick(const remote *r)
     uint64_t pace = atomic_load_explicit(&r->ch->up.pace, memory_order_relaxed);
     return pace != 0 && r->open > 0 && r->open * pace < YK__WAKE_COST &&
            r->doubted != r->ended_jobs + 1;
+}
+
+enum yk__nearness yk__remote_is_near(const remote *r, uint32_t cpu)
+{
+    uint64_t pace = atomic_load_explicit(&r->ch->up.pace, memory_order_relaxed);
+    if (r->open == 0 || pace == 0 || pace > YK__BRIEF ||
+        atomic_load_explicit(&r->ch->up.cpu, memory_order_relaxed) == cpu)
+        return YK__FAR;
+    uint32_t asleep = atomic_load_explicit(&r->ch->up.asleep, memory_order_relaxed);
+    return asleep & 1 ? YK__WAKING : YK__NEAR;
+}
+
+void yk__remote_say_cpu(remote *r, uint32_t cpu)
+{
+    atomic_store_explicit(&r->ch->down.cpu, cpu, memory_order_relaxed);
 }
 
 /* The job that is now first in the ring is the one that the worker is running, or about to. */
@@ -332,29 +346,10 @@ static process_job *job_of_result(remote *r, uint32_t position)
     return *at(r, position);
 }
 
-static void grant(remote *r, uint64_t size)
-{
-    yk_arena_free(r->room);
-    r->room = yk_arena_alloc(size);
-    r->room_size = r->room ? size : 0;
-    r->ch->down.room = r->room;
-    r->ch->down.room_size = r->room_size;
-    uint32_t n = atomic_load_explicit(&r->ch->down.granted, memory_order_relaxed) + 1;
-    atomic_store_explicit(&r->ch->down.granted, n, memory_order_release);
-}
-
-/* What the last result needed, the next one may need too: granted ahead, it saves a round trip. */
-static void grant_ahead(remote *r, uint64_t used)
-{
-    if (used > MAX_SPARE_ROOM || r->stopping || r->ladder >= TERMINATED)
-        return;
-    grant(r, used);
-}
-
 static bool valid_result(remote *r, const yk__result_slot *slot)
 {
     if (slot->in_room)
-        return r->room && slot->len <= r->room_size && slot->code == 0;
+        return slot->code == 0 && yk__rooms_has(&r->rooms, slot->len);
     return slot->len <= YK__SLOT_INLINE;
 }
 
@@ -400,12 +395,9 @@ static bool drain_one(remote *r)
         return false;
     }
     void *room = NULL;
-    uint64_t room_size = r->room_size;
-    if (slot.in_room) {
-        room = r->room;
-        r->room = NULL;
-        r->room_size = 0;
-    }
+    uint64_t room_size;
+    if (slot.in_room)
+        room = yk__rooms_take(&r->rooms, &room_size);
     *at(r, slot.position) = NULL;
     job->on = NULL;
     yk__work_left(&job->work, slot.told);
@@ -418,8 +410,8 @@ static bool drain_one(remote *r)
     if (job->admitted)
         yk__pool_unqueued(job);
     r->ops->result(r, job, &slot, room);
-    if (room)
-        grant_ahead(r, room_size);
+    if (room && !r->stopping && r->ladder < TERMINATED)
+        yk__rooms_refill(&r->rooms, r->ch, room_size);
     return true;
 }
 
@@ -448,8 +440,7 @@ static bool answer_request(remote *r, uint32_t wanted)
         return false;
     r->answered = wanted;
     uint64_t size = atomic_load_explicit(&r->ch->up.want_size, memory_order_relaxed);
-    if (!r->room || r->room_size < size)
-        grant(r, size);
+    yk__rooms_ask(&r->rooms, r->ch, size);
     atomic_store(&r->ch->down.answered, wanted);
     ring_bell(r);
     return true;
@@ -466,6 +457,12 @@ static bool attend(remote *r, uint32_t attention)
         yk__stream_rouse(job->work.future.stream);
     yk__observed_look();
     return true;
+}
+
+bool yk__remote_has_results(const remote *r)
+{
+    return atomic_load_explicit(&r->ch->up.finished, memory_order_relaxed) != r->drained &&
+           !r->broken && !r->dead;
 }
 
 bool yk__remote_drain(remote *r)

@@ -13,6 +13,7 @@
 #include "channel.h"
 #include "process_job.h"
 #include "reactor.h"
+#include "rooms.h"
 #include "trace_events.h"
 #include "zygote.h"
 
@@ -70,8 +71,7 @@ struct remote {
     process_job *jobs[YK__RING]; /* by position; NULL: withdrawn */
 
     yk__cell *cells; /* by position: see channel.h */
-    void *room;      /* granted and not yet used, or NULL */
-    uint64_t room_size;
+    yk__rooms rooms; /* for its results */
     uint32_t answered;
     uint32_t attention; /* calls for it that were heard */
 
@@ -108,11 +108,22 @@ void yk__remote_free(remote *r);
 /* Kills it if it is not ready after `limit` nanoseconds. `held`: no jobs for it before. */
 void yk__remote_expect_start(remote *r, uint64_t limit, bool held);
 
+/* Whether it has published results that were not drained. */
+bool yk__remote_has_results(const remote *r);
+
 /* Whether one more job fits in its ring. */
 bool yk__remote_has_room(const remote *r);
 
 /* Whether it is at work and will be done with all it has before another could be woken. */
 bool yk__remote_is_quick(const remote *r);
+
+/* Whether it may end its next job before it would pay to sleep, not on this CPU; or would, but is
+ * still being woken. */
+enum yk__nearness { YK__FAR, YK__NEAR, YK__WAKING };
+enum yk__nearness yk__remote_is_near(const remote *r, uint32_t cpu);
+
+/* Tells it on which CPU it is driven. */
+void yk__remote_say_cpu(remote *r, uint32_t cpu);
 
 /* Gives it a job; the future has been handed. */
 void yk__remote_push(remote *r, process_job *job);

@@ -2,6 +2,7 @@
 #include "worker.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,12 +36,13 @@ static struct {
     uint32_t sleeps;        /* odd while asleep */
     _Atomic uint32_t woken; /* the sleep of the parent that was last ended by this worker; relaxed,
                                a hint for threads that a job may have */
-    uint32_t grant_used;    /* the number of the last grant whose room went into a result */
+    uint32_t rooms_used;    /* rooms that went into results */
     uint32_t position;      /* of the job that runs */
     uint64_t began;         /* when it did, if it is measured; else 0 */
     bool in_room;
     yk__pace pace;
     uint64_t no_spin_until;
+    uint32_t cpu; /* that it has said it is on */
     const yk__worker_spec *spec;
     uint64_t max_rss, looked; /* 0: no limit; when its memory was looked at */
     uint64_t inherited;       /* of its memory, from the program */
@@ -89,13 +91,11 @@ static bool must_stop(void)
     return atomic_load(&w.ch->down.stop);
 }
 
-/* Looks for jobs a little longer before it sleeps, if the parent allows it: then there is a CPU to
- * spare. Where the clock jumps, somebody else was given this CPU, who wants it again soon. */
-static void spin(void)
+/* Where the clock jumps, somebody else was given this CPU, who wants it again soon. */
+static void look_for(uint64_t limit)
 {
-    uint32_t limit = atomic_load_explicit(&w.ch->down.spin, memory_order_relaxed);
     uint64_t begin = yk_now(), last = begin, now = begin;
-    if (limit == 0 || begin < w.no_spin_until)
+    if (begin < w.no_spin_until)
         return;
     while (now - begin < limit && now - last < SPIN_JUMP) {
         last = now;
@@ -108,6 +108,26 @@ static void spin(void)
     }
     if (now - last >= SPIN_JUMP)
         w.no_spin_until = now + SPIN_NOT_FOR;
+}
+
+/* Looks for jobs a little longer before it sleeps, as long as the parent says; briefly only if that
+ * is at work, on another CPU. */
+static void spin(void)
+{
+    uint32_t limit = atomic_load_explicit(&w.ch->down.spin, memory_order_relaxed);
+    if (limit == 0)
+        return;
+    if (limit > YK__BRIEF ||
+        (!(atomic_load_explicit(&w.ch->down.parked, memory_order_relaxed) & 1) &&
+         atomic_load_explicit(&w.ch->down.cpu, memory_order_relaxed) != w.cpu))
+        look_for(limit);
+}
+
+static void say_where(void)
+{
+    uint32_t cpu = (uint32_t)sched_getcpu();
+    if (cpu != w.cpu)
+        atomic_store_explicit(&w.ch->up.cpu, w.cpu = cpu, memory_order_relaxed);
 }
 
 static bool is_answered(void)
@@ -166,8 +186,16 @@ static void wait_ends(yk__blocking *blocking)
 
 static yk__blocking job_waits = { wait_begins, wait_ends, wait_is_cancelled, LOOK_EVERY };
 
-/* Room in the arena, of which only the parent hands out: the block granted ahead if it is large
- * enough and unused, else one that is asked for. */
+/* The next of the rooms that the parent has granted ahead, if it is large enough. */
+static void *spare_room(size_t len)
+{
+    yk__channel *ch = w.ch;
+    if (atomic_load_explicit(&ch->down.granted, memory_order_acquire) == w.rooms_used)
+        return NULL;
+    const yk__room *room = &ch->down.rooms[w.rooms_used % YK__ROOMS];
+    return room->size >= len ? room->at : NULL;
+}
+
 static void *granted_room(size_t len)
 {
     yk__channel *ch = w.ch;
@@ -176,14 +204,7 @@ static void *granted_room(size_t len)
     wake_parent();
     while (!is_answered())
         sleep_unless(is_answered);
-    return ch->down.room && ch->down.room_size >= len ? ch->down.room : NULL;
-}
-
-static void *spare_room(size_t len)
-{
-    yk__channel *ch = w.ch;
-    bool unused = atomic_load_explicit(&ch->down.granted, memory_order_acquire) != w.grant_used;
-    return unused && ch->down.room && ch->down.room_size >= len ? ch->down.room : NULL;
+    return spare_room(len);
 }
 
 static void *result_room(yk_job *job, size_t len)
@@ -213,8 +234,7 @@ static void publish(const yk_job *job, int code)
     r->len = code == 0 ? job->result_len : strlen(job->message);
     if (code)
         memcpy(r->inline_result, job->message, r->len);
-    if (in_room)
-        w.grant_used = atomic_load_explicit(&w.ch->down.granted, memory_order_relaxed);
+    w.rooms_used += in_room;
     atomic_store(&w.ch->up.finished, ++w.finished);
     wake_parent();
 }
@@ -303,6 +323,7 @@ static _Noreturn void work(void)
             leave();
         } else {
             yk__pace_end(&w.pace, &w.ch->up.pace);
+            say_where();
             spin();
             if (!has_job_or_must_stop())
                 sleep_unless(has_job_or_must_stop);

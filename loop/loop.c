@@ -139,8 +139,10 @@ static void on_turn(uv_prepare_t *handle)
     if (loop->turning)
         return; /* a task runs libuv's loop: its mistake, which must not become ours */
     loop->turning = true;
-    yk__reactor_turn(&loop->reactor);
-    yk__task_run_ready(loop);
+    do {
+        yk__reactor_turn(&loop->reactor);
+        yk__task_run_ready(loop);
+    } while (yk__reactor_again(&loop->reactor));
     loop->turning = false;
     stay_awake(loop, !may_sleep(loop));
     yk__loop_update_alive(loop);

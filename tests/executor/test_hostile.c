@@ -178,8 +178,8 @@ static void commit(yk__channel *ch, int deed, struct bait *bait)
     case CLEARS_ITS_ORDERS: /* written by the parent, but the page is shared */
         atomic_store(&ch->down.parked, 1);
         atomic_store(&ch->down.granted, 999);
-        ch->down.room = ch;
-        ch->down.room_size = 1 << 30;
+        for (int i = 0; i < YK__ROOMS; i++)
+            ch->down.rooms[i] = (yk__room){ ch, 1 << 30 };
         break;
     case CRASHES_OF_NOTHING: /* tells of a signal that it does not die of */
         memset(&ch->crash, 0x7f, sizeof ch->crash);

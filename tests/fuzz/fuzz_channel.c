@@ -378,7 +378,7 @@ static void finish(actor *a)
     r->position = a->position;
     r->code = b & 1 ? UV_EINVAL : 0;
     r->in_room = (b & 2) != 0;
-    r->len = r->in_room ? a->ch->down.room_size : b;
+    r->len = r->in_room ? a->ch->down.rooms[byte() % YK__ROOMS].size : b;
     atomic_store(&a->ch->up.finished, finished + 1);
 }
 
