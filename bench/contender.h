@@ -84,6 +84,7 @@ void bench_bare_pipe(void);
 void bench_bare_ring(void);
 void bench_yoke_thread_tasks(void);
 void bench_yoke_thread_window(void);
+void bench_yoke_thread_spin(void);
 void bench_yoke_thread_compute(void);
 void bench_yoke_process_tasks(void);
 void bench_yoke_process_window(void);

@@ -1,6 +1,9 @@
 /* bench/executor.c - what a job costs, beside what others offer.
  *
- *   executor [ROUNDS [MILLISECONDS [TSV]]]      default 5 rounds of 250 ms
+ *   executor [ROUNDS [MILLISECONDS [TSV [SECONDS]]]]      default 5 rounds of 250 ms
+ *
+ * On a machine that is slow or busy there are fewer rounds, so that all of it takes SECONDS (240)
+ * or little more; how far it has come is said on standard error.
  *
  * All contenders (contender.h) take turns, round by round, so that a machine that grows slower or
  * faster does so for all of them. What is shown is the median of the rounds; a ratio is the median
@@ -12,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +42,8 @@ const char *const bench_columns[COLUMNS] = {
     [W1] = "1",           [W64] = "64",        [W1024] = "1024", [BYTES_64K] = "64 KiB",
     [BYTES_1M] = "1 MiB", [DEATHS] = "deaths", [IDLE] = "idle",  [COMPUTE] = "compute",
 };
+
+#define PATIENCE_MS 30000 /* for one round of one contender */
 
 #define ALL_WINDOWS (1u << W1 | 1u << W64 | 1u << W1024)
 #define BOTH_SIZES  (1u << BYTES_64K | 1u << BYTES_1M)
@@ -71,6 +77,7 @@ static contender contenders[CONTENDERS] = {
     [TBB] = { "oneTBB task_arena", TBB_OR_NONE, ALL_WINDOWS, "libtbb-dev and g++" },
     [THREAD_TASKS] = { "yoke, W tasks", bench_yoke_thread_tasks, ALL_WINDOWS },
     [THREAD_WINDOW] = { "yoke, W ahead in 1 task", bench_yoke_thread_window, ALL_WINDOWS },
+    [THREAD_SPIN] = { "yoke, W tasks, spin_us 20", bench_yoke_thread_spin, ALL_WINDOWS },
     [PIPE] = { "bare pipe", bench_bare_pipe, ALL_WINDOWS },
     [RING] = { "bare shared ring", bench_bare_ring, ALL_WINDOWS },
     [PROCESS_TASKS] = { "yoke, W tasks", bench_yoke_process_tasks, ALL_WINDOWS },
@@ -137,6 +144,22 @@ static void start(contender *c)
     c->answers = fdopen(up[0], "r");
 }
 
+static bool answers_in_time(const contender *c)
+{
+    struct pollfd p = { .fd = fileno(c->answers), .events = POLLIN };
+    return poll(&p, 1, PATIENCE_MS) == 1;
+}
+
+static void leave_out(contender *c)
+{
+    printf("left out: %s did not answer%s%s\n", c->name, c->needs ? "; it needs " : "",
+           c->needs ? c->needs : "");
+    fflush(stdout);
+    kill(c->pid, SIGKILL);
+    fclose(c->answers);
+    c->answers = NULL;
+}
+
 /* One round of one contender. One that does not answer is left out from then on. */
 static void measure(contender *c, enum column col, unsigned ms, figures *f)
 {
@@ -144,12 +167,9 @@ static void measure(contender *c, enum column col, unsigned ms, figures *f)
     if (!c->answers ||
         dprintf(c->orders_fd, "%u %u %zu\n", orders[col].window, ms, orders[col].bytes) < 0)
         return;
-    if (fscanf(c->answers, "%" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, &jobs, &ns, &p50,
-               &p99) != 4) {
-        fprintf(stderr, "bench: left out: %s did not answer%s%s\n", c->name,
-                c->needs ? "; needed: " : "", c->needs ? c->needs : "");
-        fclose(c->answers);
-        c->answers = NULL;
+    if (!answers_in_time(c) || fscanf(c->answers, "%" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64,
+                                      &jobs, &ns, &p50, &p99) != 4) {
+        leave_out(c);
         return;
     }
     f->per_second[f->rounds] = (double)jobs * 1e9 / (double)ns;
@@ -158,17 +178,35 @@ static void measure(contender *c, enum column col, unsigned ms, figures *f)
     f->rounds++;
 }
 
-static void measure_all(int rounds, unsigned ms)
+/* Everybody's turn. Round -1 warms up, and is not counted. */
+static void measure_round(enum column col, int round, unsigned ms)
 {
     static figures warm_up;
-    for (enum column col = 0; col < COLUMNS; col++)
-        for (int i = -1; i < rounds; i++)
-            for (enum who w = 0; w < CONTENDERS; w++) {
-                warm_up.rounds = 0;
-                if (contenders[w].columns & 1u << col)
-                    measure(&contenders[w], col, i < 0 ? 20 : ms,
-                            i < 0 ? &warm_up : &bench_measured[w][col]);
-            }
+    warm_up.rounds = 0;
+    for (enum who w = 0; w < CONTENDERS; w++)
+        if (contenders[w].columns & 1u << col)
+            measure(&contenders[w], col, round < 0 ? 20 : ms,
+                    round < 0 ? &warm_up : &bench_measured[w][col]);
+    warm_up.rounds = 0;
+}
+
+/* Each column has its share of the time, and what those before it have left. */
+static void measure_all(int rounds, unsigned ms, unsigned seconds)
+{
+    const uint64_t begin = yk_now(), share = seconds * (uint64_t)1000000000 / COLUMNS;
+    for (enum column col = 0; col < COLUMNS; col++) {
+        uint64_t until = begin + ((uint64_t)col + 1) * share;
+        int round = -1;
+        do {
+            fprintf(stderr, "\rbench: part %d of %d (%s), round %d of %d, %llu s    ", col + 1,
+                    COLUMNS, bench_columns[col], round + 1, rounds,
+                    (unsigned long long)((yk_now() - begin) / 1000000000u));
+            measure_round(col, round, ms);
+        } while (++round < rounds && (round < 1 || yk_now() < until));
+        if (round < rounds)
+            printf("only %d rounds of %s: no time for more\n", round, bench_columns[col]);
+    }
+    fprintf(stderr, "\r%70s\r", "");
 }
 
 static void stop_all(void)
@@ -193,8 +231,9 @@ int main(int argc, char **argv)
 {
     int rounds = argc > 1 ? atoi(argv[1]) : 5;
     int ms = argc > 2 ? atoi(argv[2]) : 250;
-    if (rounds < 1 || rounds > MAX_ROUNDS || ms < 1) {
-        fprintf(stderr, "usage: %s [ROUNDS [MILLISECONDS [TSV]]]\n", argv[0]);
+    int seconds = argc > 4 ? atoi(argv[4]) : 240;
+    if (seconds < 1 || rounds < 1 || rounds > MAX_ROUNDS || ms < 1) {
+        fprintf(stderr, "usage: %s [ROUNDS [MILLISECONDS [TSV [SECONDS]]]]\n", argv[0]);
         return 2;
     }
     printf("Empty jobs from a loop and back, %d workers: medians of %d interleaved rounds of %d "
@@ -204,7 +243,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     for (enum who w = 0; w < CONTENDERS; w++)
         start(&contenders[w]);
-    measure_all(rounds, (unsigned)ms);
+    measure_all(rounds, (unsigned)ms, (unsigned)seconds);
     stop_all();
     bench_show(stdout);
     if (argc > 3)

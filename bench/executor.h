@@ -13,6 +13,7 @@ enum who {
     TBB,
     THREAD_TASKS,
     THREAD_WINDOW,
+    THREAD_SPIN,
     PIPE,
     RING,
     PROCESS_TASKS,

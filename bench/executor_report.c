@@ -98,7 +98,7 @@ static void show_windows(FILE *out)
     for (int i = 0; i < 3; i++)
         fprintf(out, "  %7s %6s %7s", "jobs/s", "p50", "p99");
     fprintf(out, "\n");
-    show_rows(out, "2 threads", UV, THREAD_WINDOW);
+    show_rows(out, "2 threads", UV, THREAD_SPIN);
     show_rows(out, "2 processes", PIPE, PYTHON);
 }
 
@@ -141,6 +141,7 @@ static const struct {
     bool round_trip;
 } ratio_rows[] = {
     { "threads / uv_queue_work, window 1, round trip", THREAD_TASKS, UV, W1, 0.95, 1, true },
+    { "threads, spinning / the same, round trip", THREAD_SPIN, UV, W1, 0, 8, true },
     { "threads, tasks / uv_queue_work, window 64", THREAD_TASKS, UV, W64, 1, 3.5, false },
     { "threads, 1 task / uv_queue_work, window 64", THREAD_WINDOW, UV, W64, 1, 3.5, false },
     { "threads, tasks / uv_queue_work, window 1024", THREAD_TASKS, UV, W1024, 1, 4, false },
@@ -183,7 +184,13 @@ static void show_target(FILE *out, target t, double wanted)
     bool met = t.at_most ? t.value <= wanted : t.value >= wanted;
     if (wanted > 0)
         snprintf(text, sizeof text, "%s %g", t.at_most ? "<=" : ">=", wanted);
-    fprintf(out, "  %7s %-7s", text, wanted == 0 || isnan(t.value) ? "" : met ? "met" : "not met");
+    fprintf(out, "  %7s ", text);
+    if (wanted == 0 || isnan(t.value))
+        fprintf(out, "%-7s", "");
+    else if (met)
+        fprintf(out, "%-7s", "met");
+    else
+        fprintf(out, "%2.0f %%   ", 100 * (t.at_most ? wanted / t.value : t.value / wanted));
 }
 
 static void show_line(FILE *out, const char *what, target t)
@@ -232,6 +239,6 @@ void bench_write_tsv(FILE *out)
         for (enum column col = 0; col < COLUMNS; col++)
             if (bench_measured[w][col].rounds > 0)
                 fprintf(out, "%s\t%s\t%s\t%.0f\t%.3f\t%.3f\n",
-                        w <= THREAD_WINDOW ? "threads" : "processes", bench_name(w),
+                        w <= THREAD_SPIN ? "threads" : "processes", bench_name(w),
                         bench_columns[col], speed(w, col), half(w, col), almost_all(w, col));
 }

@@ -29,6 +29,11 @@ static yk_executor *threads(void)
     return yk_thread_pool(.workers = BENCH_WORKERS);
 }
 
+static yk_executor *spinning_threads(void)
+{
+    return yk_thread_pool(.workers = BENCH_WORKERS, .spin_us = 20);
+}
+
 static yk_executor *processes(void)
 {
     return yk_process_pool(.workers = BENCH_WORKERS);
@@ -353,6 +358,11 @@ void bench_yoke_thread_tasks(void)
 void bench_yoke_thread_window(void)
 {
     serve(threads, round_of_window);
+}
+
+void bench_yoke_thread_spin(void)
+{
+    serve(spinning_threads, round_of_tasks);
 }
 
 void bench_yoke_thread_compute(void)
