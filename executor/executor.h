@@ -73,10 +73,10 @@ typedef struct yk_pool_options {
  * points to must stay valid for longer than the future is pending. UINT64_MAX for kill_grace_ms: no
  * job is ever written off.
  *
- * A job that waits (yk_await and its relatives; not a sleep) makes room: another thread may serve
- * in its place meanwhile, so a job may await jobs of its own full pool. Up to 256 threads are added
- * in this way. Where no more can be had, nobody serves and jobs wait, a wait without a deadline is
- * refused with YK_EDEADLK. */
+ * A job that waits (yk_await and its relatives, yk_job_emit; not a sleep) makes room: another
+ * thread may serve in its place meanwhile, so a job may await jobs of its own full pool. Up to 256
+ * threads are added in this way. Where no more can be had, nobody serves and jobs wait, a wait
+ * without a deadline is refused with YK_EDEADLK. */
 yk_executor *yk_thread_pool_new(const yk_pool_options *options);
 #define yk_thread_pool(...) yk_thread_pool_new(&(yk_pool_options){ __VA_ARGS__ })
 

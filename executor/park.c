@@ -130,6 +130,11 @@ void yk__parker_set_blocking(yk__blocking *b)
     blocking = b;
 }
 
+yk__blocking *yk__parker_blocking(void)
+{
+    return blocking;
+}
+
 void yk__parker_set_task(yk__parker *parker)
 {
     task = parker;

@@ -72,6 +72,7 @@ typedef struct yk__blocking {
 
 /* Of the calling thread, NULL for none. */
 void yk__parker_set_blocking(yk__blocking *blocking);
+yk__blocking *yk__parker_blocking(void);
 
 /* Parks interruptibly until the deadline, where nobody is waited for. */
 int yk__park_asleep(yk__parker *parker, uint64_t deadline);

@@ -112,7 +112,7 @@ static int reason_to_stop(const yk_job *job)
     return closed ? closed : job->cancelled(job) ? YK_ECANCELED : 0;
 }
 
-static int wait_for_room(const yk_job *job, uint64_t need)
+static int sleep_for_room(const yk_job *job, uint64_t need)
 {
     yk__ring *ring = job->ring;
     uint64_t wanted = need > ring->size / 2 ? need : ring->size / 2;
@@ -126,6 +126,18 @@ static int wait_for_room(const yk_job *job, uint64_t need)
         yk__futex_wait(&ring->bell, bell, yk_now() + LOOK_EVERY, ring->shared);
     }
     atomic_store_explicit(&ring->wait_for, 0, memory_order_relaxed);
+    return err;
+}
+
+/* On a thread it makes room for another job meanwhile, which may be the one that reads. */
+static int wait_for_room(const yk_job *job, uint64_t need)
+{
+    yk__blocking *b = job->stream ? yk__parker_blocking() : NULL;
+    if (b)
+        b->begin(b, 0); /* 0: not refused, whoever may read */
+    int err = sleep_for_room(job, need);
+    if (b)
+        b->end(b);
     return err;
 }
 

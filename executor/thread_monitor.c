@@ -65,17 +65,24 @@ static void poke(thread_job *job, uint64_t now)
         job->poke_interval *= 2;
 }
 
+static int code_of(const thread_job *lost)
+{
+    return lost->timed_out ? YK_EJOBTIMEOUT : YK_ECANCELED;
+}
+
 /* The same. Whether the job's end is now the caller's to write. */
 static bool take_over(thread_pool *p, thread_job *job)
 {
     thread *t = job->on;
     thread_job *current = borrow(t);
     bool won = current == job && yk__future_claim(&job->work.future);
-    if (won)
-        yk__thread_write_off(p, t);
-    else
+    if (!won) {
         give_back(t, current);
-    return won;
+        return false;
+    }
+    yk__meter_end(&t->at->meter, &p->ex, &job->work, code_of(job));
+    yk__thread_write_off(p, t);
+    return true;
 }
 
 static void end_lost(thread_pool *p, thread_job *job)
@@ -94,9 +101,9 @@ static void end_lost(thread_pool *p, thread_job *job)
     }
     atomic_fetch_add(&p->asks_due, 1);
     atomic_fetch_add(&p->lost_finished, 1);
-    yk__future_publish(f, late ? YK_FAILED : YK_CANCELLED,
-                       yk__error_new(late ? YK_EJOBTIMEOUT : YK_ECANCELED,
-                                     "%s, and has not returned; its thread was written off", text));
+    yk__future_publish(
+        f, late ? YK_FAILED : YK_CANCELLED,
+        yk__error_new(code_of(job), "%s, and has not returned; its thread was written off", text));
     atomic_fetch_add(&p->asks_arrived, 1);
     if (atomic_load(&p->closing))
         yk__tq_wake_all(p);
@@ -158,7 +165,7 @@ static void look_at(thread_pool *p, thread *t, uint64_t now, uint64_t *next)
     uint64_t until = atomic_load_explicit(&t->until, memory_order_relaxed);
     if (stop || until <= now) {
         if (yk__future_ask(&job->work.future)) {
-            yk__trace_worker(&t->at->meter.lane, stop ? "asked to stop" : "time limit", 0);
+            yk__trace_worker(&t->at->meter.lane, stop ? "asked to stop" : "time limit passed", 0);
             job->timed_out = !stop;
             yk_future_ref(&job->work.future);
             watch(p, job, now);

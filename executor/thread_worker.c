@@ -232,6 +232,17 @@ static bool run_job(thread *t, thread_job *job)
     return true;
 }
 
+static void say_why(const thread_job *job, int code, const char *message, char *why, size_t size)
+{
+    char label[YK__NAME_MAX + 8];
+    if (code == YK_EEXPIRED)
+        snprintf(why, size, "%s did not begin in time", yk__work_label(&job->work, label));
+    else if (code == YK_EINIT && !message)
+        yk__thread_no_start(job->pool, why, size);
+    else
+        snprintf(why, size, "%s", message ? message : yk_strerror(code));
+}
+
 bool yk__thread_refuse(thread_job *job, int code, const char *message)
 {
     yk_future *f = &job->work.future;
@@ -245,10 +256,7 @@ bool yk__thread_refuse(thread_job *job, int code, const char *message)
     if (job->timed)
         yk__monitor_stale(p);
     char why[YK__MESSAGE_MAX + 64] = "";
-    if (!message && code == YK_EINIT)
-        yk__thread_no_start(p, why, sizeof why);
-    else
-        snprintf(why, sizeof why, "%s", message ? message : yk_strerror(code));
+    say_why(job, code, message, why, sizeof why);
     atomic_fetch_add(&p->asks_due, 1);
     atomic_fetch_add(&p->refused, 1);
     yk__future_publish(f, YK_FAILED, yk__error_new(code, "%s", why));
@@ -557,6 +565,7 @@ void yk__thread_write_off(thread_pool *p, thread *t)
     unlink_thread(t);
     pthread_detach(t->id);
     atomic_fetch_add(&p->stuck, 1);
+    yk__trace_worker(&t->at->meter.lane, "written off", 0);
     yk__meter_gone(&t->at->meter);
     atomic_fetch_sub(t->blocked ? &p->blocked : &p->serving, 1);
     t->at->taken = false;

@@ -691,7 +691,7 @@ static void narrow(const backend *b)
 static void test_E25_a_map_through_a_bounded_queue(void **state)
 {
     (void)state;
-    on_processes(narrow);
+    on_every_backend(narrow);
 }
 
 /* ---- Memory ---------------------------------------------------------------------------------- */

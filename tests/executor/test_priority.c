@@ -6,9 +6,6 @@
 
 #include "executor/queue.h"
 
-/* The executors that have priorities and start_by. */
-#define WITH_PRIORITIES on_processes
-
 /* ---- The queue by itself --------------------------------------------------------------------- */
 
 static yk__queued nodes[200];
@@ -187,7 +184,7 @@ static void by_class(const backend *b)
 static void test_E23_a_high_one_overtakes_those_that_wait(void **state)
 {
     (void)state;
-    WITH_PRIORITIES(by_class);
+    on_every_backend(by_class);
 }
 
 static void ageing(const backend *b)
@@ -214,7 +211,7 @@ static void ageing(const backend *b)
 static void test_E23_a_low_one_is_overtaken_so_often_and_no_more(void **state)
 {
     (void)state;
-    WITH_PRIORITIES(ageing);
+    on_every_backend(ageing);
 }
 
 /* High ones keep coming, each from the end of another, until the low one has had its turn. */
@@ -263,7 +260,7 @@ static void starvation(const backend *b)
 static void test_E23_nobody_starves_while_high_ones_keep_coming(void **state)
 {
     (void)state;
-    WITH_PRIORITIES(starvation);
+    on_every_backend(starvation);
 }
 
 static void all_sorts(const backend *b)
@@ -295,7 +292,7 @@ static void all_sorts(const backend *b)
 static void test_E23_in_order_within_a_class_among_cancellations(void **state)
 {
     (void)state;
-    WITH_PRIORITIES(all_sorts);
+    on_every_backend(all_sorts);
 }
 
 /* ---- To begin by some time ------------------------------------------------------------------- */
@@ -327,7 +324,7 @@ static void expires(const backend *b)
 static void test_E24_a_job_that_has_not_begun_in_time_never_does(void **state)
 {
     (void)state;
-    WITH_PRIORITIES(expires);
+    on_every_backend(expires);
 }
 
 static void has_begun(const backend *b)
@@ -354,7 +351,7 @@ static void has_begun(const backend *b)
 static void test_E24_a_job_that_has_begun_may_take_its_time(void **state)
 {
     (void)state;
-    WITH_PRIORITIES(has_begun);
+    on_every_backend(has_begun);
 }
 
 static void expire_and_cancel(const backend *b)
@@ -387,7 +384,7 @@ static void expire_and_cancel(const backend *b)
 static void test_E24_expiry_and_cancellation_race(void **state)
 {
     (void)state;
-    WITH_PRIORITIES(expire_and_cancel);
+    on_every_backend(expire_and_cancel);
 }
 
 int main(void)

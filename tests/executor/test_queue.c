@@ -7,9 +7,6 @@
 
 #include "loop/loop.h"
 
-/* The executors that have a queue_limit. */
-#define WITH_QUEUES on_processes
-
 struct scene {
     const backend *b;
     yk_executor *ex;
@@ -97,7 +94,7 @@ static void refuses(const backend *b)
 static void test_E25_a_full_queue_refuses_who_may_not_wait(void **state)
 {
     (void)state;
-    WITH_QUEUES(refuses);
+    on_every_backend(refuses);
 }
 
 /* ---- Those who wait: tasks where there is a loop, else threads ------------------------------- */
@@ -190,7 +187,7 @@ static void lets_in(const backend *b)
 static void test_E25_who_waits_gets_in_in_turn(void **state)
 {
     (void)state;
-    WITH_QUEUES(lets_in);
+    on_every_backend(lets_in);
 }
 
 static void waits_so_long(const backend *b)
@@ -216,7 +213,7 @@ static void waits_so_long(const backend *b)
 static void test_E25_who_waits_may_have_a_deadline(void **state)
 {
     (void)state;
-    WITH_QUEUES(waits_so_long);
+    on_every_backend(waits_so_long);
 }
 
 static void cancelled_in_line(const backend *b)
@@ -241,7 +238,7 @@ static void cancelled_in_line(const backend *b)
 static void test_E25_a_task_that_waits_can_be_cancelled(void **state)
 {
     (void)state;
-    WITH_QUEUES(cancelled_in_line);
+    on_every_backend(cancelled_in_line);
 }
 
 static void closed_upon(const backend *b)
@@ -265,7 +262,7 @@ static void closed_upon(const backend *b)
 static void test_E25_closing_sends_those_away_who_wait(void **state)
 {
     (void)state;
-    WITH_QUEUES(closed_upon);
+    on_every_backend(closed_upon);
 }
 
 /* ---- On the loop's thread -------------------------------------------------------------------- */
@@ -326,7 +323,7 @@ static void on_the_loops_thread(const backend *b)
 static void test_E26_a_submission_that_would_block_the_loop_is_refused(void **state)
 {
     (void)state;
-    WITH_QUEUES(on_the_loops_thread);
+    on_every_backend(on_the_loops_thread);
 }
 
 /* ---- Many through a narrow door -------------------------------------------------------------- */
@@ -354,7 +351,7 @@ static void good_and_bad(const backend *b)
 static void test_P23_failing_and_good_jobs_through_a_queue_of_one(void **state)
 {
     (void)state;
-    WITH_QUEUES(good_and_bad);
+    on_every_backend(good_and_bad);
 }
 
 struct visitors {
@@ -428,7 +425,7 @@ static void crowd(const backend *b)
 static void test_E25_a_crowd_leaves_every_place_as_it_was(void **state)
 {
     (void)state;
-    WITH_QUEUES(crowd);
+    on_every_backend(crowd);
 }
 
 /* ---- A driver that is held up ---------------------------------------------------------------- */

@@ -384,12 +384,20 @@ static void test_S11_the_last_reference_goes_without_a_shutdown(void **state)
     on_every_backend(owners);
 }
 
-static void forced(const backend *b)
+/* Threads that have not heeded a forced shutdown come back when they are told to. */
+static void close_deaf(yk_executor *ex, word *go)
+{
+    word_set(go, 1);
+    eventually(stats_of(ex).stuck == 0);
+    backend_close(ex);
+}
+
+static void forced_jobs(const backend *b, bool deaf)
 {
     enum { N = 100 };
-    yk_executor *ex = OPEN(b, .workers = 4, .kill_grace_ms = 20);
+    yk_executor *ex = OPEN(b, .workers = 4, .kill_grace_ms = deaf ? 20 : 600000);
     word *w = words_new(2);
-    block arg = { .begun = &w[0], .deaf = b->processes }; /* only processes can be forced */
+    block arg = { .begun = &w[0], .go = &w[1], .deaf = deaf };
     yk_future *f[N];
     for (int i = 0; i < N; i++)
         f[i] = backend_submit(b, ex, job_block, &arg, sizeof arg);
@@ -399,8 +407,14 @@ static void forced(const backend *b)
         assert_int_equal(yk_future_state(f[i]), YK_CANCELLED);
     assert_int_equal(word_get(&w[0]), 4);
     unref_all(f, N);
-    backend_close(ex);
+    close_deaf(ex, &w[1]);
     yk_arena_free(w);
+}
+
+static void forced(const backend *b)
+{
+    for (int deaf = b->processes; deaf < 2; deaf++)
+        forced_jobs(b, deaf);
 }
 
 static void test_S14_a_forced_shutdown_ends_jobs_that_never_would(void **state)
@@ -414,7 +428,7 @@ static void nested(const backend *b)
     yk_executor *outer = OPEN(b, .workers = 2, .kill_grace_ms = 20);
     yk_executor *inner = OPEN(b, .workers = 2, .kill_grace_ms = 20);
     word *w = words_new(2);
-    block arg = { .begun = &w[0], .deaf = b->processes };
+    block arg = { .begun = &w[0], .go = &w[1], .deaf = true };
     yk_future *f[4];
     for (int i = 0; i < 4; i++)
         f[i] = backend_submit(b, i % 2 ? outer : inner, job_block, &arg, sizeof arg);
@@ -425,8 +439,8 @@ static void nested(const backend *b)
     for (int i = 0; i < 4; i++)
         assert_int_equal(yk_await(f[i]), YK_ECANCELED);
     unref_all(f, 4);
-    backend_close(outer);
-    backend_close(inner);
+    close_deaf(outer, &w[1]);
+    close_deaf(inner, &w[1]);
     yk_arena_free(w);
 }
 
@@ -556,12 +570,12 @@ static void test_S16_a_forced_shutdown_keeps_its_deadline(void **state)
  */
 
 /* `dead`: one worker has died by then. */
-static void force_what_runs(const backend *b, bool dead)
+static void force_what_runs(const backend *b, bool deaf, bool dead)
 {
     enum { N = 6 };
-    yk_executor *ex = OPEN(b, .workers = 2, .kill_grace_ms = 20);
-    word *w = words_new(2);
-    block arg = { .begun = &w[0], .deaf = b->processes, .ended = &w[1] };
+    yk_executor *ex = OPEN(b, .workers = 2, .kill_grace_ms = deaf ? 20 : 600000);
+    word *w = words_new(3);
+    block arg = { .begun = &w[0], .go = &w[2], .deaf = deaf, .ended = &w[1] };
     yk_future *f[N];
     for (int i = 0; i < N; i++)
         f[i] = backend_submit(b, ex, job_block, &arg, sizeof arg);
@@ -580,23 +594,24 @@ static void force_what_runs(const backend *b, bool dead)
         crashed += yk_future_state(f[i]) == YK_FAILED;
     }
     assert_in_range(crashed, 0, dead);
-    assert_int_equal(word_get(&w[1]), b->processes ? 0 : 2); /* processes were not asked */
+    assert_int_equal(word_get(&w[1]), deaf ? 0 : 2);
     yk_future *late = backend_submit(b, ex, job_nothing, NULL, 0);
     assert_int_equal(yk_await(late), YK_ECLOSED);
     yk_future_unref(late);
     unref_all(f, N);
-    backend_close(ex);
+    close_deaf(ex, &w[2]);
     yk_arena_free(w);
 }
 
 static void forced_alive(const backend *b)
 {
-    force_what_runs(b, false);
+    for (int deaf = b->processes; deaf < 2; deaf++) /* processes are not asked */
+        force_what_runs(b, deaf, false);
 }
 
 static void forced_with_a_dead_worker(const backend *b)
 {
-    force_what_runs(b, true);
+    force_what_runs(b, true, true);
 }
 
 static void test_S13_what_is_forced_to_end_is_never_done(void **state)
@@ -615,7 +630,8 @@ static void forced_before_the_start(const backend *b)
 {
     for (size_t round = 0; round < 2 + support_rounds(20); round++) {
         yk_executor *ex = OPEN(b, .workers = 3, .kill_grace_ms = 20);
-        block arg = { .deaf = b->processes };
+        word *go = words_new(1);
+        block arg = { .go = go, .deaf = b->processes || round % 2 };
         yk_future *f[3];
         for (int i = 0; i < 3; i++)
             f[i] = backend_submit(b, ex, job_block, &arg, sizeof arg);
@@ -623,7 +639,8 @@ static void forced_before_the_start(const backend *b)
         for (int i = 0; i < 3; i++)
             assert_int_equal(yk_future_state(f[i]), YK_CANCELLED);
         unref_all(f, 3);
-        backend_close(ex);
+        close_deaf(ex, go);
+        yk_arena_free(go);
     }
 }
 

@@ -365,6 +365,114 @@ static void test_stream_shutdown_frees_jobs_that_wait_for_room(void **state)
     on_every_backend(shut_down);
 }
 
+/* ---- Threads: streams of jobs that are written off, and within one pool ------------------------
+ */
+
+struct stuck {
+    struct plan plan;
+    word *go, *err; /* what yk_job_emit returns in the end, negated */
+};
+
+static int job_emits_and_is_stuck(yk_job *job)
+{
+    struct stuck s = *(const struct stuck *)yk_job_arg(job);
+    for (uint32_t i = 0; i < s.plan.n; i++) {
+        unsigned char record[64];
+        fill(record, length_of(&s.plan, i), i);
+        if (yk_job_emit(job, record, length_of(&s.plan, i)))
+            return UV_EINVAL;
+    }
+    yk_job_progress(job, 1, 2);
+    atomic_fetch_add(s.plan.emitted, 1);
+    while (word_get(s.go) == 0)
+        usleep(200);
+    yk_job_progress(job, 2, 2);
+    word_set(s.err, (uint32_t)-yk_job_emit(job, "late", 4));
+    return 0;
+}
+
+static void written_off(const backend *b)
+{
+    if (b->processes)
+        return;
+    yk_executor *ex = OPEN(b, .workers = 1, .kill_grace_ms = 5);
+    word *w = words_new(3);
+    for (uint32_t round = 0; round < 3; round++) {
+        bool timed = round == 1, kept = round != 2;
+        struct stuck s = { { .n = 5, .longest = 20, .emitted = &w[0] }, &w[1], &w[2] };
+        word_set(&w[1], 0);
+        word_set(&w[2], 0);
+        yk_future *f =
+            backend_submit_opts(b, ex, job_emits_and_is_stuck, &s, sizeof s,
+                                (yk_job_options){ .stream = 1000, .timeout_ms = timed ? 10 : 0 });
+        eventually(word_get(&w[0]) == round + 1);
+        if (!timed)
+            yk_future_cancel(f);
+        if (kept) {
+            assert_int_equal(drain(f, &s.plan), 5); /* all of them, and then the end */
+            assert_int_equal(yk_await(f), timed ? YK_EJOBTIMEOUT : YK_ECANCELED);
+        } else {
+            yk_future_unref(f);
+        }
+        eventually(stats_of(ex).stuck == 1);
+        word_set(&w[1], 1); /* nobody reads what it still emits */
+        eventually(stats_of(ex).stuck == 0);
+        assert_int_equal(word_get(&w[2]), -YK_ECANCELED);
+        if (kept) {
+            expect_end(f);
+            yk_future_unref(f);
+        }
+    }
+    backend_close(ex);
+    yk_arena_free(w);
+}
+
+static void test_stream_of_a_job_that_is_written_off_ends(void **state)
+{
+    (void)state;
+    on_every_backend(written_off);
+}
+
+struct reading {
+    yk_future *f;
+    struct plan plan;
+};
+
+static int job_reads(yk_job *job)
+{
+    struct reading *r = yk_job_arg(job);
+    uint32_t n = drain(r->f, &r->plan);
+    return yk_job_return(job, &n, sizeof n);
+}
+
+/* The pool has one thread: the job that reads waits for the one that emits to end, which waits for
+ * the other to read. */
+static void reader_in_the_same_pool(const backend *b)
+{
+    if (b->processes)
+        return;
+    yk_executor *ex = OPEN(b, .workers = 1);
+    word *w = words_new(1);
+    struct reading r = { .plan = { .n = 500, .longest = 30, .emitted = w } };
+    r.f = start(b, ex, r.plan, 64);
+    eventually(word_get(w) > 0);
+    yk_future *f = backend_submit(b, ex, job_reads, &r, sizeof r);
+    uint32_t n = 0;
+    assert_int_equal(yk_await_into(f, &n, sizeof n), 0);
+    assert_int_equal(n, 500);
+    assert_int_equal(yk_await(r.f), 0);
+    yk_future_unref(f);
+    yk_future_unref(r.f);
+    backend_close(ex);
+    yk_arena_free(w);
+}
+
+static void test_E19_a_job_that_waits_for_room_makes_room_for_its_reader(void **state)
+{
+    (void)state;
+    on_every_backend(reader_in_the_same_pool);
+}
+
 /* ---- Readers that sleep ---------------------------------------------------------------------- */
 
 /* A thread that does something once the reader of f sleeps. */
@@ -854,6 +962,8 @@ int main(void)
         TEST(test_stream_whose_reader_went_away_frees_the_job),
         TEST(test_stream_time_limit_while_the_job_waits_for_room),
         TEST(test_stream_shutdown_frees_jobs_that_wait_for_room),
+        TEST(test_stream_of_a_job_that_is_written_off_ends),
+        TEST(test_E19_a_job_that_waits_for_room_makes_room_for_its_reader),
         TEST(test_stream_reader_wakes_when_the_job_is_cancelled),
         TEST(test_stream_reader_wakes_for_a_record_and_for_the_end),
         TEST(test_stream_reader_with_a_deadline),

@@ -32,14 +32,31 @@ static void unref_done(yk_future **f, size_t n)
     }
 }
 
+/* A job that never asks and never ends by itself; on a thread, until close_released(). */
+static yk_future *endless(const backend *b, yk_executor *ex, word *w, uint64_t limit_ms)
+{
+    block arg = { .begun = &w[0], .go = &w[1], .deaf = true };
+    return b->processes ? limited(b, ex, job_spin, NULL, 0, limit_ms)
+                        : limited(b, ex, job_block, &arg, sizeof arg, limit_ms);
+}
+
+static void close_released(yk_executor *ex, word *w)
+{
+    word_set(&w[1], 1);
+    eventually(stats_of(ex).stuck == 0);
+    backend_close(ex);
+    yk_arena_free(w);
+}
+
 /* ---- T01, T02, T03: time limits ----------------------------------------------------------------
  */
 
 static void job_timeout(const backend *b)
 {
     yk_executor *ex = OPEN(b, .workers = 2, .kill_grace_ms = 20);
+    word *w = words_new(2);
     for (int round = 0; round < 3; round++) {
-        yk_future *slow = limited(b, ex, job_spin, NULL, 0, 50), *f[20];
+        yk_future *slow = endless(b, ex, w, 50), *f[20];
         for (int i = 0; i < 20; i++)
             f[i] = backend_submit(b, ex, job_square, &i, sizeof i);
         assert_int_equal(yk_await(slow), YK_EJOBTIMEOUT);
@@ -56,13 +73,14 @@ static void job_timeout(const backend *b)
     assert_int_equal(s.timeouts, 3);
     assert_int_equal(s.failed, 3);
     assert_int_equal(s.crashed, 0);
-    backend_close(ex);
+    assert_int_equal(s.stuck, b->processes ? 0 : 3);
+    close_released(ex, w);
 }
 
 static void test_T01_a_job_that_takes_too_long_fails_alone(void **state)
 {
     (void)state;
-    on_processes(job_timeout);
+    on_every_backend(job_timeout);
 }
 
 static int count_call(yk_future *f, void *arg)
@@ -75,14 +93,14 @@ static int count_call(yk_future *f, void *arg)
 static void callback_once(const backend *b)
 {
     yk_executor *ex = OPEN(b, .workers = 1, .kill_grace_ms = 20, .job_timeout_ms = 50);
-    word calls = 0;
-    yk_future *f = backend_submit(b, ex, job_spin, NULL, 0); /* the pool's own limit */
+    word calls = 0, *w = words_new(2);
+    yk_future *f = endless(b, ex, w, 0); /* the pool's own limit */
     yk_future_on_end(f, count_call, &calls);
     yk_future_on_end(f, count_call, &calls);
     assert_int_equal(yk_await(f), YK_EJOBTIMEOUT);
     eventually(word_get(&calls) == 2);
     assert_works(b, ex);
-    backend_close(ex);
+    close_released(ex, w);
     assert_int_equal(word_get(&calls), 2);
     yk_future_unref(f);
 }
@@ -90,7 +108,7 @@ static void callback_once(const backend *b)
 static void test_T02_the_callback_of_a_timeout_runs_once(void **state)
 {
     (void)state;
-    on_processes(callback_once);
+    on_every_backend(callback_once);
 }
 
 static void deaf_to_term(const backend *b)

@@ -212,6 +212,50 @@ static void test_trace_holds_the_ends_of_workers(void **state)
     on_processes(ends_are_in_it);
 }
 
+/* A job has its end in it when its thread is written off, and not a second one when it returns. */
+static void stuck_threads_are_in_it(const backend *b)
+{
+    if (b->processes)
+        return;
+    int fd = memfd_create("trace", MFD_CLOEXEC);
+    assert_int_equal(yk_trace_start_fd(fd), 0);
+    yk_executor *ex = OPEN(b, .workers = 1, .kill_grace_ms = 5);
+    word *w = words_new(2);
+    block arg = { .begun = &w[0], .go = &w[1], .deaf = true };
+    yk_future *f[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        f[i] = backend_submit_opts(
+            b, ex, job_block, &arg, sizeof arg,
+            (yk_job_options){ .name = i ? "slow" : "unwanted", .timeout_ms = i ? 1 : 0 });
+        eventually(word_get(&w[0]) == i + 1);
+        if (i == 0)
+            yk_future_cancel(f[0]);
+        assert_int_equal(yk_await(f[i]), i ? YK_EJOBTIMEOUT : YK_ECANCELED);
+    }
+    word_set(&w[1], 1);
+    eventually(stats_of(ex).stuck == 0);
+    assert_int_equal(stats_of(ex).run.count, 2);
+    backend_close(ex);
+    char *text = stop_and_read(fd);
+    assert_found(1, text, "unwanted", "E", "cancelled");
+    assert_found(1, text, "slow", "E", "YK_EJOBTIMEOUT");
+    assert_found(1, text, "unwanted", "E", NULL);
+    assert_found(1, text, "slow", "E", NULL);
+    assert_found(1, text, "time limit passed", "i", NULL);
+    assert_found(2, text, "written off", "i", NULL);
+    free(text);
+    close(fd);
+    for (int i = 0; i < 2; i++)
+        yk_future_unref(f[i]);
+    yk_arena_free(w);
+}
+
+static void test_trace_holds_jobs_whose_threads_were_written_off(void **state)
+{
+    (void)state;
+    on_every_backend(stuck_threads_are_in_it);
+}
+
 /* ---- Start and stop ------------------------------------------------------------------------- */
 
 static void run_some(yk_executor *ex, const char *name, size_t n)
@@ -430,6 +474,7 @@ int main(int argc, char **argv)
     static const struct CMUnitTest tests[] = {
         TEST(test_trace_holds_what_happened_to_jobs),
         TEST(test_trace_holds_the_ends_of_workers),
+        TEST(test_trace_holds_jobs_whose_threads_were_written_off),
         TEST(test_trace_starts_and_stops_again),
         TEST(test_trace_reports_that_it_could_not_be_written),
         TEST(test_trace_drops_what_nobody_writes_and_counts_it),
