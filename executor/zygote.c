@@ -1,6 +1,7 @@
 /* The zygote and its standby: see zygote.h. */
 #include "zygote.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -82,9 +83,10 @@ int yk__zygote_receive(int fd, yk__zygote_message *message, int *fds, int max)
                         .msg_control = room.bytes,
                         .msg_controllen = sizeof room.bytes };
     ssize_t n;
+    bool reset = false; /* said once, before what the other side sent ere it went */
     do
         n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
-    while (n < 0 && errno == EINTR);
+    while (n < 0 && (errno == EINTR || (errno == ECONNRESET && !reset && (reset = true))));
     if (n < 0)
         return errno == ECONNRESET ? UV_EOF : -errno;
     take_fds(&m, fds, max);
@@ -103,6 +105,7 @@ struct child {
 
 /* The zygote's own state; it has one thread. */
 static struct {
+    int floor; /* below it lie the numbers of the program's descriptors when this was forked */
     int main, signals;
     struct pollfd *polled; /* main, signals, then one for each pool */
     size_t n_polled;
@@ -183,6 +186,19 @@ static bool make_room(void)
     return children && polled;
 }
 
+/* A library of the program's may close descriptors of its own in whatever is forked (libuv does, as
+ * soon as there is a loop). Here they are closed already, and whoever had got their numbers
+ * meanwhile would be hit. So all that must survive a fork has a higher number than any that the
+ * program had open. */
+static int lift(int fd)
+{
+    int high = fd >= 0 && fd < z.floor ? fcntl(fd, F_DUPFD_CLOEXEC, z.floor) : -1;
+    if (high < 0)
+        return fd;
+    close(fd);
+    return high;
+}
+
 static pid_t fork_worker(const yk__zygote_message *request, const int *fds)
 {
     pid_t pid = fork();
@@ -199,11 +215,13 @@ static pid_t fork_worker(const yk__zygote_message *request, const int *fds)
     return pid;
 }
 
-static void spawn(int pool, const yk__zygote_message *request, const int *fds)
+static void spawn(int pool, const yk__zygote_message *request, int *fds)
 {
     bool whole = true;
-    for (int i = 0; i < YK__SPAWN_FDS; i++)
+    for (int i = 0; i < YK__SPAWN_FDS; i++) {
+        fds[i] = lift(fds[i]);
         whole &= fds[i] >= 0;
+    }
     yk__oom_mark memory;
     yk__oom_read(&memory, "", 0); /* it will be in this process's group */
     errno = ENOMEM;
@@ -238,12 +256,22 @@ static void signal_child(int pool, uint32_t serial, int sig)
         }
 }
 
+/* Short of memory: what could not be done is tried again after a while. */
+static void rest(void)
+{
+    poll(NULL, 0, 5);
+}
+
 static void serve_pool(size_t i)
 {
     int pool = z.polled[i].fd;
     yk__zygote_message m;
     int fds[YK__SPAWN_FDS];
     int err = yk__zygote_receive(pool, &m, fds, YK__SPAWN_FDS);
+    if (err && err != UV_EOF) {
+        rest();
+        return;
+    }
     if (err) {
         kill_children_of(pool);
         close(pool);
@@ -264,7 +292,12 @@ static bool serve_parent(void)
 {
     yk__zygote_message m;
     int fd;
-    if (yk__zygote_receive(z.main, &m, &fd, 1))
+    int err = yk__zygote_receive(z.main, &m, &fd, 1);
+    if (err && err != UV_EOF) {
+        rest();
+        return true;
+    }
+    if (err)
         return false;
     if (m.type == YK__ZYGOTE_ADOPT && fd >= 0 && make_room())
         z.polled[z.n_polled++] = (struct pollfd){ .fd = fd, .events = POLLIN };
@@ -316,6 +349,8 @@ static bool fork_standby(int sock, int *standby_sock)
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
         return false;
+    for (int i = 0; i < 2; i++)
+        pair[i] = lift(pair[i]);
     pid_t pid = fork();
     if (pid == 0) {
         close(sock);
@@ -346,9 +381,26 @@ static void prepare_signals(void)
     z.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+static int highest_descriptor(void)
+{
+    int highest = 2;
+    DIR *dir = opendir("/proc/self/fd");
+    struct dirent *entry;
+    while (dir && (entry = readdir(dir)) != NULL)
+        if (atoi(entry->d_name) > highest)
+            highest = atoi(entry->d_name);
+    for (int fd = 3; !dir && fd < 65536; fd++)
+        if (fcntl(fd, F_GETFD) >= 0)
+            highest = fd;
+    if (dir)
+        closedir(dir);
+    return highest;
+}
+
 /* Keeps standard output and error, and the socket; nothing else of the parent's. */
 static int let_go_of_descriptors(int sock)
 {
+    z.floor = highest_descriptor() + 1;
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     dup2(null, 0);
     for (int fd = 1; fd <= 2; fd++)
@@ -356,8 +408,7 @@ static int let_go_of_descriptors(int sock)
             dup2(null, fd);
     if (null > 2)
         close(null);
-    int kept = fcntl(sock, F_DUPFD_CLOEXEC, 3);
-    kept = kept >= 0 ? kept : sock;
+    int kept = lift(sock);
     yk__close_range(3, (unsigned)kept - 1);
     yk__close_range((unsigned)kept + 1, ~0u);
     return kept;
