@@ -99,6 +99,18 @@ static void zygote_said(struct process_pool *p, const yk__zygote_message *m, int
         yk__remote_refused(r, m->value);
 }
 
+/* An error that is not its end, for lack of memory, leaves the message where it is. */
+static int hear(struct process_pool *p, yk__zygote_message *m, int *fd)
+{
+    int err = UV_EOF;
+    for (int tries = 0; tries < 3; tries++) {
+        err = yk__zygote_receive(p->zygote.fd, m, fd, 1);
+        if (err == 0 || err == UV_EAGAIN || err == UV_EOF)
+            break;
+    }
+    return err;
+}
+
 static void zygote_speaks(yk__watch *watch)
 {
     struct process_pool *p =
@@ -106,7 +118,7 @@ static void zygote_speaks(yk__watch *watch)
     yk__executor_hold(&p->ex);
     yk__zygote_message m;
     int fd, err = 0;
-    while (p->zygote.fd >= 0 && (err = yk__zygote_receive(p->zygote.fd, &m, &fd, 1)) == 0)
+    while (p->zygote.fd >= 0 && (err = hear(p, &m, &fd)) == 0)
         zygote_said(p, &m, fd);
     if (p->zygote.fd >= 0 && err != UV_EAGAIN)
         zygote_gone(p);

@@ -525,7 +525,9 @@ static void signal_group(remote *r, int sig)
     yk__zygote_message m = { .type = YK__ZYGOTE_SIGNAL, .serial = r->serial, .value = sig };
     bool sent = !r->zygote_gone && yk__zygote_send(r->zygote, &m, NULL, 0) == 0;
     if (r->death.fd >= 0 && (!sent || sig == SIGKILL))
-        syscall(SYS_pidfd_send_signal, r->death.fd, sig, NULL, 0);
+        sent |= syscall(SYS_pidfd_send_signal, r->death.fd, sig, NULL, 0) == 0;
+    if (!sent && r->zygote_gone && sig == SIGKILL)
+        cut_lifeline(r); /* there is no pidfd */
 }
 
 void yk__remote_kill(remote *r)
@@ -780,8 +782,10 @@ void yk__remote_spawned(remote *r, pid_t pid, int pidfd)
 {
     r->pid = pid;
     r->death.fd = pidfd;
-    if (pidfd >= 0)
-        yk__reactor_watch(r->reactor, &r->death);
+    if (pidfd >= 0 && yk__reactor_watch(r->reactor, &r->death)) {
+        close(pidfd);
+        r->death.fd = -1; /* the zygote will tell of its end, or its lifeline */
+    }
     if (r->ladder >= TERMINATED)
         signal_group(r, r->ladder == KILLED ? SIGKILL : SIGTERM);
 }
