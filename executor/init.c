@@ -2,6 +2,7 @@
 #include "init.h"
 
 #include <dirent.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -31,6 +32,17 @@ static int count_threads(void)
     return n;
 }
 
+/* Who has been joined may be seen a moment longer. */
+static bool has_threads(void)
+{
+    for (int i = 0; i < 20; i++) {
+        if (count_threads() <= YK__RUNTIME_THREADS + 1)
+            return false;
+        poll(NULL, 0, 1);
+    }
+    return true;
+}
+
 static void at_exit(void)
 {
     /* The arena stays mapped: other threads may still be running. */
@@ -41,7 +53,7 @@ static void at_exit(void)
 static int start(void)
 {
     static bool registered;
-    if (count_threads() > YK__RUNTIME_THREADS + 1)
+    if (has_threads())
         return YK_ENOINIT;
     int err = yk__arena_start();
     if (!err)

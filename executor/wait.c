@@ -24,6 +24,19 @@ static void unpark_waiter(yk_future *f, void *arg)
     parker->unpark(parker);
 }
 
+/* With no memory to be told of the end: looks for it every millisecond. */
+static int look_now_and_then(yk_future *f, yk__parker *parker, uint64_t deadline)
+{
+    for (;;) {
+        uint64_t next = yk_after_ms(1);
+        int err = yk__park_asleep(parker, next < deadline ? next : deadline);
+        if (yk_future_ended(f))
+            return 0;
+        if (err && (err != UV_ETIMEDOUT || next >= deadline))
+            return err;
+    }
+}
+
 int yk_await_until(yk_future *f, uint64_t deadline)
 {
     if (!f)
@@ -39,10 +52,11 @@ int yk_await_until(yk_future *f, uint64_t deadline)
         return YK_EDEADLK;
     yk__place *place;
     int err = yk__future_wait_for(f, unpark_waiter, parker, false, &place);
-    if (err)
-        return err == YK_EDONE ? code_of(f) : err;
-    err = parker->park(parker, deadline, true);
-    if (err && !yk__future_withdraw(place)) {
+    if (err == YK_EDONE)
+        return code_of(f);
+    bool told = err != UV_ENOMEM;
+    err = told ? parker->park(parker, deadline, true) : look_now_and_then(f, parker, deadline);
+    if (err && told && !yk__future_withdraw(place)) {
         /* It ended at the last moment; the wake-up that is on its way must not go astray. */
         parker->park(parker, YK_FOREVER, false);
         if (err == UV_ETIMEDOUT)

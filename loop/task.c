@@ -201,6 +201,7 @@ static void link_task(yk_loop *loop, yk__task *t)
 
 static void unlink_task(yk_loop *loop, yk__task *t)
 {
+    yk__reactor_timer_release(&loop->reactor, &t->timer);
     if (t->prev)
         t->prev->next = t->next;
     else
@@ -314,8 +315,11 @@ yk_future *yk_task_start_opts(yk_task_fn fn, void *arg, const yk_task_options *o
     if (loop->closing)
         return yk__future_failed(YK_ECLOSED, "the loop is being closed");
     yk__task *t = calloc(1, sizeof *t);
-    if (!t)
+    /* A wait with a deadline that finds no memory for it would not be a wait. */
+    if (!t || yk__reactor_timer_reserve(&loop->reactor, &t->timer)) {
+        free(t);
         return yk__future_failed(UV_ENOMEM, NULL);
+    }
     yk__future_init(&t->future, &task_ops);
     yk_future_ref(&t->future); /* the loop's; the other is the caller's */
     t->parker = (yk__parker){ .park = task_park, .unpark = task_unpark, .self = &t->future };
