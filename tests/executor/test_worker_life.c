@@ -434,7 +434,7 @@ static void test_S12_a_crash_after_the_executor_was_released_is_seen(void **stat
 
 static int find_eventfd(void)
 {
-    for (int fd = 3; fd < 64; fd++) {
+    for (int fd = 3; fd < 4096; fd++) {
         char path[32], to[64] = "";
         snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
         if (readlink(path, to, sizeof to - 1) > 0 && strstr(to, "eventfd"))

@@ -32,6 +32,12 @@ bool (*support_pause_in_task)(void);
 #define SANITIZED 1
 #endif
 
+#ifdef __SANITIZE_THREAD__
+#define RUNTIME_THREADS 1
+#else
+#define RUNTIME_THREADS 0
+#endif
+
 bool support_under_valgrind(void)
 {
     const char *preload = getenv("LD_PRELOAD"); /* it comes in by it */
@@ -147,6 +153,21 @@ void support_take_baseline(void)
 {
     baseline.fds = proc_fds(0);
     baseline.threads = proc_threads(0);
+}
+
+static void *return_at_once(void *arg)
+{
+    return arg;
+}
+
+void support_first_thread(void)
+{
+    pthread_t first;
+    if (pthread_create(&first, NULL, return_at_once, NULL))
+        return;
+    pthread_join(first, NULL); /* who has been joined may be seen a moment longer */
+    while (proc_threads(0) > 1 + RUNTIME_THREADS)
+        support_pause();
 }
 
 static bool reap_if_orphan(const proc_entry *e)

@@ -56,6 +56,10 @@ unsigned support_slowness(void);
 const char *support_leftovers(void);
 const char *support_leftovers_within(uint64_t ms); /* waits no longer than that */
 
+/* Where this thread is the only one: starts and ends another, so that what the first thread of a
+ * program brings with it is there. */
+void support_first_thread(void);
+
 /* What is there now is what was there before. */
 void support_take_baseline(void);
 
