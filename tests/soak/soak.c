@@ -234,19 +234,12 @@ static void soak(double seconds)
     show_table(seconds_since(begin));
 }
 
-static void *return_at_once(void *arg)
-{
-    return arg;
-}
-
 /* Does once what stays for good: libuv keeps a pipe for signals from its first loop on, a sanitizer
  * a thread of its own from the first thread on. */
 static void warm_up(void)
 {
-    pthread_t first;
     yk_loop_close(yk_loop_new());
-    if (pthread_create(&first, NULL, return_at_once, NULL) == 0)
-        pthread_join(first, NULL);
+    support_first_thread();
     support_take_baseline();
 }
 
