@@ -163,7 +163,7 @@ static void ended_as_it_rests(const backend *b)
     yk_executor *ex = OPEN(b, .workers = 1);
     yk_job_options again = { .retries = 1000 };
     yk_future *f = submit_ordeal(b, ex, &tries[0], 1000, 0, again);
-    eventually(word_get(&tries[0]) == 3);
+    eventually(word_get(&tries[0]) >= 3);
     eventually(yk_future_state(f) == YK_PENDING || yk_future_ended(f));
     yk_future_cancel(f);
     assert_int_equal(yk_await(f), YK_ECANCELED);
