@@ -17,6 +17,7 @@ struct session {
     errands all;
     yk_executor *friend;
     yk_future *window[MAX_WINDOW]; /* a ring of those not yet awaited; a reference each */
+    errand *behind[MAX_WINDOW];
     size_t first, n, size;
 };
 
@@ -48,6 +49,13 @@ static void choose_worker_options(dice *d, yk_worker_options *w)
         w->limit_files = 64;
     if (dice_percent(d, 20))
         w->nice = (int)dice_below(d, 20);
+    if (dice_percent(d, 20))
+        w->max_jobs = 1 + (unsigned)dice_below(d, 200);
+    if (dice_percent(d, 5))
+        w->max_rss = 1; /* whoever is looked at retires */
+    if (dice_percent(d, 20))
+        w->idle_timeout_ms = 1 + dice_below(d, 20);
+    w->min_workers = (int)dice_below(d, 2);
     w->scheduling = (yk_scheduling)dice_below(d, 4);
 }
 
@@ -60,11 +68,14 @@ static void open_executor(struct session *s)
         options.job_timeout_ms = 20 + dice_below(d, 100);
     if (dice_percent(d, 30))
         options.queue_limit = 1 + dice_below(d, 50);
+    if (dice_percent(d, 20))
+        options.spin_us = 1 + dice_below(d, 30);
     choose_worker_options(d, &options.worker);
     unsigned kind = (unsigned)dice_below(d, KINDS);
     s->where = (counter){ .processes = kind != THREADS,
                           .hybrid = kind == HYBRID,
-                          .limited = options.job_timeout_ms != 0 };
+                          .limited = options.job_timeout_ms != 0,
+                          .may_not_start = options.worker.initializer != NULL };
     s->where.ex = kind == THREADS     ? yk_thread_pool_new(&options)
                   : kind == PROCESSES ? yk_process_pool_new(&options)
                                       : yk_hybrid_new(&options);
@@ -78,6 +89,7 @@ static void await_oldest(struct session *s)
     yk_future *f = s->window[s->first];
     if (dice_percent(s->d, 3))
         yk_await_until(f, yk_after_ms(dice_below(s->d, 3))); /* too early for some */
+    errand_read(s->behind[s->first]);
     if (dice_percent(s->d, 5)) {
         yk_future *two[] = { f, s->window[(s->first + s->n - 1) % s->size] };
         yk_wait(two, 2, YK_FIRST_ENDED, YK_FOREVER);
@@ -100,7 +112,25 @@ static void send_one(struct session *s)
         return;
     }
     s->window[(s->first + s->n) % s->size] = f;
+    s->behind[(s->first + s->n) % s->size] = errands_newest(&s->all);
     s->n++;
+}
+
+static void change_its_mind(struct session *s)
+{
+    if (dice_percent(s->d, 4)) {
+        int err = yk_executor_resize(s->where.ex, 1 + (int)dice_below(s->d, 4));
+        if (err && err != UV_ENOTSUP)
+            wrong("a resize returned %s", yk_strerror(err));
+        count(&total.resized, !err);
+    }
+    if (dice_percent(s->d, 4)) {
+        char page[2000];
+        yk_worker_stats rows[4];
+        yk_executor_workers(s->where.ex, rows, 4);
+        if (yk_executor_prometheus(s->where.ex, page, sizeof page) < (int)sizeof page)
+            wrong("the page of statistics is too short");
+    }
 }
 
 /* Bursts, and the answers to some of them. */
@@ -113,6 +143,7 @@ static void send_all(struct session *s)
                 await_oldest(s);
             send_one(s);
         }
+        change_its_mind(s);
         for (uint64_t n = dice_below(s->d, s->size + 1); n > 0 && s->n > 0; n--)
             await_oldest(s);
     }

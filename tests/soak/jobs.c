@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "executor/arena.h"
+#include "executor/stream.h"
 #include "soak.h"
 
 enum deed {
@@ -18,7 +19,9 @@ enum deed {
     IN_PLACE, /* fills a block of the arena */
     COMPUTES, /* a little */
     WAITS,    /* until it is asked to stop, or some milliseconds */
+    STREAMS,  /* emits records */
     SUBMITS,  /* on threads: a job of another executor, and awaits it */
+    STICKS,   /* on threads: past its limit, deaf to everybody */
     CRASHES,  /* from here on in processes only */
     EXITS,
     KILLS_ITSELF,
@@ -41,7 +44,8 @@ struct errand {
     errands *all;
     yk_future *future; /* the session's reference is another */
     struct order order;
-    bool processes, limited, may_expire, may_be_refused;
+    bool processes, limited, may_expire, may_be_refused, may_not_start;
+    bool read;              /* its stream has been */
     _Atomic bool cancelled; /* somebody asked for it, or may have: set before the asking */
     _Atomic uint32_t ends;
 };
@@ -108,6 +112,40 @@ static int submit_to_friend(yk_executor *friend)
     return err;
 }
 
+/* What a job emits. */
+struct record {
+    uint32_t number, of;
+    unsigned char bytes[40];
+};
+enum { WIDE = 4096, NARROW = 160 }; /* all of them fit in; a few do */
+
+static uint32_t records_of(const struct order *o)
+{
+    return o->number % 40;
+}
+
+static int emit_records(yk_job *job, const struct order *o)
+{
+    struct record r = { .of = records_of(o) };
+    for (; r.number < r.of; r.number++) {
+        for (size_t i = 0; i < sizeof r.bytes; i++)
+            r.bytes[i] = pattern(r.number, i);
+        yk_job_progress(job, r.number + 1, r.of);
+        int err = yk_job_emit(job, &r, sizeof r);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+static int stick(unsigned ms)
+{
+    struct timespec rest = { 0, 1000000 };
+    for (unsigned i = 0; i < ms; i++)
+        nanosleep(&rest, NULL);
+    return 0;
+}
+
 static _Noreturn void hang(void)
 {
     for (volatile unsigned i = 0;; i++)
@@ -163,8 +201,12 @@ static int run_errand(yk_job *job)
         return compute_us(o->number % 1500);
     case WAITS:
         return wait_ms(job, o->number % 12);
+    case STREAMS:
+        return emit_records(job, o);
     case SUBMITS:
         return submit_to_friend(o->friend);
+    case STICKS:
+        return stick(o->number % 150);
     default:
         return in_processes_only(o);
     }
@@ -214,11 +256,13 @@ static bool may_end_so(const errand *e, enum outcome outcome, int code)
     switch (outcome) {
     case DONE:
         return right_result(e);
-    case FAILED:
-        return e->order.deed == FAILS && code == UV_EINVAL;
+    case FAILED: /* SUBMITS: nobody can be had to stand in for the one who waits */
+        return (e->order.deed == FAILS && code == UV_EINVAL) ||
+               (e->order.deed == SUBMITS && e->may_not_start && code == YK_EDEADLK);
     case CRASHED:
-    case NOWORKER:
         return e->processes || e->order.deed == SUBMITS;
+    case NOWORKER:
+        return e->processes || e->order.deed == SUBMITS || e->may_not_start;
     case TIMED_OUT:
         return e->limited;
     case CANCELLED:
@@ -265,10 +309,14 @@ static enum deed choose_deed(dice *d, bool processes, bool friend)
         return LONG_RESULT;
     if (p < 940)
         return IN_PLACE;
-    if (p < 965)
+    if (p < 955)
         return COMPUTES;
+    if (p < 970)
+        return STREAMS;
     if (p < 980)
         return WAITS;
+    if (p < 983)
+        return STICKS;
     if (processes)
         return p < 992 ? (enum deed)(CRASHES + dice_below(d, 3))
                        : (enum deed)(HANGS + dice_below(d, 3));
@@ -299,7 +347,13 @@ static yk_job_options choose_options(errand *e, const counter *where, dice *d)
         options.kind =
             bad || dice_percent(d, 40) ? YK_ISOLATED : (yk_job_kind)dice_below(d, YK_ISOLATED);
     e->processes = where->processes && (!where->hybrid || options.kind == YK_ISOLATED);
-    if (e->order.deed >= HANGS || dice_percent(d, 5))
+    if (e->processes && (e->order.deed == SUBMITS || e->order.deed == STICKS))
+        e->order.deed = DOES_NOTHING;
+    if (e->order.deed == STREAMS)
+        options.stream = dice_percent(d, 30) ? NARROW : WIDE;
+    else if (dice_percent(d, 10))
+        options.retries = 1 + (unsigned)dice_below(d, 2);
+    if (e->order.deed >= HANGS || e->order.deed == STICKS || dice_percent(d, 5))
         options.timeout_ms = 10 + dice_below(d, 40);
     options.priority = (int)dice_below(d, 3) - 1;
     if (dice_percent(d, 3))
@@ -334,13 +388,12 @@ yk_future *errand_run(errands *all, const counter *where, dice *d, yk_executor *
     e->order.deed = choose_deed(d, where->processes, friend);
     e->order.friend = friend;
     e->limited = where->limited;
+    e->may_not_start = where->may_not_start;
     if (!prepare(e, d)) {
         free(e);
         return NULL;
     }
     yk_job_options options = choose_options(e, where, d);
-    if (e->processes && e->order.deed == SUBMITS)
-        e->order.deed = DOES_NOTHING;
     e->next = all->first;
     all->first = e;
     atomic_fetch_add(&all->n, 1);
@@ -348,7 +401,35 @@ yk_future *errand_run(errands *all, const counter *where, dice *d, yk_executor *
     e->future = submit(e, where, &options);
     if (yk_future_on_end(yk_future_ref(e->future), ended, e))
         wrong("no memory for a callback");
+    if (options.stream == NARROW)
+        errand_read(e); /* until then it keeps a worker */
     return e->future;
+}
+
+void errand_read(errand *e)
+{
+    if (e->order.deed != STREAMS || e->read)
+        return;
+    e->read = true;
+    yk_future *f = e->future;
+    struct record r;
+    size_t len;
+    uint32_t n = 0;
+    int err;
+    while ((err = yk_stream_next(f, &r, sizeof r, &len, YK_FOREVER)) == 0) {
+        bool right = len == sizeof r && r.number == n && n < r.of;
+        for (size_t i = 0; i < sizeof r.bytes; i++)
+            right &= r.bytes[i] == pattern(n, i);
+        if (!right)
+            wrong("record %u of a stream is wrong", n);
+        n++;
+    }
+    if (err != YK_END)
+        wrong("a stream ended with %s", yk_strerror(err));
+    uint64_t done, of;
+    if (yk_future_state(f) == YK_DONE && (yk_future_progress(f, &done, &of) || of != n))
+        wrong("a stream has %u records, and not %u", n, (unsigned)of);
+    count(&total.records, n);
 }
 
 void errand_cancel(errand *e)

@@ -112,6 +112,9 @@ static void show_table(double seconds)
         row(what, get(&total.outcomes[i]));
     }
     row("cancellations asked for", get(&total.cancels));
+    row("records read from streams", get(&total.records));
+    row("changes of size", get(&total.resized));
+    row("traces written meanwhile", get(&total.traces));
     row("worker processes started", get(&total.workers_started));
     row("  died unasked", get(&total.workers_crashed));
     row("workers killed from outside", get(&total.kills));

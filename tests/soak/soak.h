@@ -47,6 +47,7 @@ typedef struct tally {
     _Atomic uint64_t submitted, ended, sessions, cancels;
     _Atomic uint64_t outcomes[OUTCOMES];
     _Atomic uint64_t workers_started, workers_crashed, timeouts;
+    _Atomic uint64_t records, resized, traces;
     _Atomic uint64_t kills, stops, zygotes_killed, zygotes_stopped;
     _Atomic uint64_t wrong; /* what should not have been */
 } tally;
@@ -71,7 +72,8 @@ typedef struct counter {
     yk_executor *ex;
     bool processes; /* jobs may crash, hang and be killed there */
     bool hybrid;
-    bool limited; /* a job has a limit of the pool's */
+    bool limited;       /* a job has a limit of the pool's */
+    bool may_not_start; /* its workers have an initializer, which may fail */
 } counter;
 
 /* The errands of one session. */
@@ -81,8 +83,11 @@ typedef struct errands {
 } errands;
 
 /* Submits one job by chance; the future is the caller's. NULL: no memory. `friend`: an executor for
- * jobs on threads to submit to; or NULL. */
+ * jobs on threads to submit to; or NULL. One that emits more than fits has been read to its end. */
 yk_future *errand_run(errands *all, const counter *where, dice *d, yk_executor *friend);
+
+/* Reads what the job emits, if it does and nobody has, until it has ended. */
+void errand_read(errand *e);
 
 /* From now on jobs may end as cancelled that nobody cancelled one by one. */
 void errands_closing(errands *all);

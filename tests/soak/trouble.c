@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "executor/trace.h"
 #include "soak.h"
 #include "support/proc.h"
 
@@ -181,6 +182,19 @@ static void reap_orphans(void)
             waitpid(seen[i].pid, NULL, WNOHANG);
 }
 
+/* Of everything that goes on, to nowhere. */
+static void turn_trace(bool on)
+{
+    static bool is_on;
+    if (on == is_on)
+        return;
+    int err = on ? yk_trace_start("/dev/null") : yk_trace_stop();
+    if (err)
+        wrong("a trace returned %s", yk_strerror(err));
+    is_on = on && !err;
+    count(&total.traces, is_on);
+}
+
 static void *make_trouble(void *arg)
 {
     dice d = *(dice *)arg;
@@ -200,7 +214,12 @@ static void *make_trouble(void *arg)
             stop_one(&d, true);
         else if (p < 950)
             reap_orphans();
+        else if (p < 955)
+            turn_trace(true);
+        else if (p < 960)
+            turn_trace(false);
     }
+    turn_trace(false);
     continue_some(true);
     reap_orphans();
     return NULL;
