@@ -47,10 +47,23 @@
 extern "C" {
 #endif
 
-/* How the workers compete for CPUs. */
+/* How the workers compete for CPUs: with the loop, with each other, with other programs. (What
+ * each costs was measured: docs/benchmarks.md, "Responsiveness".)
+ *
+ * A pool that is made in a task works for the loop of that task, and its workers should not keep
+ * that loop waiting. So with YK_SCHED_DEFAULT and `nice` 0 they are 5 nicer than the program. Where
+ * all cores compute, a tenth of the ticks of a loop that is busy for a fifth of the time are then
+ * late by 0.1 to 0.2 ms or more, instead of 1.8 ms. Beside foreign programs that want all CPUs such
+ * workers get a little more than half of what normal ones get. Where a nice value cannot be set
+ * they go without, and no error is told.
+ *
+ * YK_SCHED_IDLE keeps a loop punctual that is busy for half of the time, too, but beside foreign
+ * programs, or computing threads of the same program, such workers get a hundredth of the CPUs, and
+ * nobody may take it back without privileges: it is for work that can wait. */
 typedef enum yk_scheduling {
-    YK_SCHED_DEFAULT, /* as the thread that makes the pool; so are nice value and CPUs */
-    YK_SCHED_NORMAL,  /* SCHED_OTHER */
+    YK_SCHED_DEFAULT, /* as the thread that makes the pool, and so are nice value and CPUs; in a
+                         task, 5 nicer */
+    YK_SCHED_NORMAL,  /* SCHED_OTHER, no nicer than `nice` says */
     YK_SCHED_BATCH,   /* SCHED_BATCH: as much CPU, and woken less eagerly */
     YK_SCHED_IDLE,    /* SCHED_IDLE: whatever nobody else wants */
 } yk_scheduling;

@@ -14,6 +14,7 @@
 
 #include "error.h"
 #include "internal.h"
+#include "reactor.h"
 
 /* ---- Checking ------------------------------------------------------------------------------- */
 
@@ -43,7 +44,7 @@ const char *yk__worker_options_invalid(const yk_worker_options *o)
         return "a nice value that cannot be";
     if (o->min_workers < 0)
         return "a negative number of workers";
-    if ((unsigned)o->scheduling > YK_SCHED_IDLE)
+    if ((unsigned)o->scheduling > YK__SCHED_YIELDING)
         return "no such scheduling class";
     const char *what = invalid_environment(o->environment);
     return what ? what : invalid_cpus(o->cpus, o->n_cpus);
@@ -104,17 +105,28 @@ static size_t pack_all(char *block, const yk_worker_options *o)
     return p.used;
 }
 
+/* A loop that is kept waiting by workers of its own is what users notice. */
+static bool should_yield(const yk_worker_options *o)
+{
+    const yk__reactor *loop = yk__reactor_current();
+    return o->scheduling == YK_SCHED_DEFAULT && o->nice == 0 && loop && !loop->is_private;
+}
+
 int yk__worker_spec_copy(const yk_worker_options *options, void *(*alloc)(size_t),
                          yk__worker_spec **spec)
 {
     static const yk_worker_options none;
+    yk_worker_options o;
+    memcpy(&o, options, sizeof o); /* with what is between the members */
+    if (should_yield(&o))
+        o.scheduling = (yk_scheduling)YK__SCHED_YIELDING;
     *spec = NULL;
-    if (memcmp(options, &none, sizeof none) == 0)
+    if (memcmp(&o, &none, sizeof none) == 0)
         return 0; /* padding may say otherwise, and then there is a spec that says nothing */
-    char *block = alloc(pack_all(NULL, options));
+    char *block = alloc(pack_all(NULL, &o));
     if (!block)
         return UV_ENOMEM;
-    pack_all(block, options);
+    pack_all(block, &o);
     *spec = (yk__worker_spec *)block;
     return 0;
 }
@@ -156,6 +168,18 @@ static int be_nice(int from, int by)
     return 0;
 }
 
+/* Enough for a loop that is busy for less than half of the time, and no more: see "Workers are 5
+ * nicer than a loop" in docs/decisions.md. */
+#define YIELD_BY 5
+
+/* Nobody asked for it by name: where it is not allowed, it is left. A thread that was started by
+ * one that yields does so already. */
+static void yield_to_the_loop(int from)
+{
+    if (getpriority(PRIO_PROCESS, 0) < from + YIELD_BY)
+        setpriority(PRIO_PROCESS, 0, from + YIELD_BY);
+}
+
 static int set_class(yk_scheduling scheduling)
 {
     static const int classes[] = { -1, SCHED_OTHER, SCHED_BATCH, SCHED_IDLE };
@@ -190,7 +214,9 @@ int yk__worker_schedule_from(const yk__worker_spec *spec, int nice)
         return 0;
     const yk_worker_options *o = &spec->options;
     int err = be_nice(nice, o->nice);
-    if (!err)
+    if (o->scheduling == (yk_scheduling)YK__SCHED_YIELDING)
+        yield_to_the_loop(nice);
+    else if (!err)
         err = set_class(o->scheduling);
     return err ? err : stay_on(o->cpus, o->n_cpus);
 }

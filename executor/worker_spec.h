@@ -16,10 +16,15 @@ typedef struct yk__worker_spec {
     size_t size;               /* of the block */
 } yk__worker_spec;
 
+/* What YK_SCHED_DEFAULT becomes where a loop is to be yielded to. A pool hands it on to its parts.
+ */
+enum { YK__SCHED_YIELDING = YK_SCHED_IDLE + 1 };
+
 /* NULL, or what is wrong with them: a constant string. */
 const char *yk__worker_options_invalid(const yk_worker_options *options);
 
-/* *spec is NULL when all members are zero. The block is alloc'ed, the caller's to free. UV_ENOMEM.
+/* For a pool that is made now, by this thread: on a loop's, workers yield if nothing else is said.
+ * *spec is NULL when all members are zero. The block is alloc'ed, the caller's to free. UV_ENOMEM.
  */
 int yk__worker_spec_copy(const yk_worker_options *options, void *(*alloc)(size_t),
                          yk__worker_spec **spec);

@@ -1,6 +1,7 @@
 /* Initializers and finalizers of workers: I01 to I07. */
 #include "faults.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -440,6 +442,95 @@ static void test_I07_the_surroundings_given_per_pool_reach_its_workers(void **st
     assert_null(getenv("YOKE_TEST_SET"));
 }
 
+/* ---- I07: scheduling ------------------------------------------------------------------------- */
+
+/* What the next calls in any process of this test do: shared with the zygote. */
+static _Atomic int *refuse_scheduling;
+
+int setpriority(__priority_which_t which, id_t who, int value)
+{
+    if (refuse_scheduling && atomic_load(refuse_scheduling)) {
+        errno = EACCES;
+        return -1;
+    }
+    return (int)syscall(SYS_setpriority, which, who, value);
+}
+
+int sched_setscheduler(pid_t pid, int policy, const struct sched_param *param)
+{
+    if (refuse_scheduling && atomic_load(refuse_scheduling)) {
+        errno = EPERM;
+        return -1;
+    }
+    return (int)syscall(SYS_sched_setscheduler, pid, policy, param);
+}
+
+static struct surroundings seen_with(const backend *b, yk_worker_options worker)
+{
+    struct surroundings s;
+    yk_executor *ex = OPEN(b, .workers = 1, .worker = worker);
+    yk_future *f = backend_submit(b, ex, job_look_around, NULL, 0);
+    assert_int_equal(yk_await_into(f, &s, sizeof s), 0);
+    yk_future_unref(f);
+    backend_close(ex);
+    return s;
+}
+
+static void default_scheduling(const backend *b)
+{
+    int nice_here = getpriority(PRIO_PROCESS, 0), class_here = sched_getscheduler(0);
+    struct surroundings s = seen_with(b, (yk_worker_options){ 0 });
+    assert_int_equal(s.scheduling, class_here);
+    assert_int_equal(s.nice, nice_here + (b->on_loop ? 5 : 0));
+    /* Who says something is taken at his word. */
+    s = seen_with(b, (yk_worker_options){ .scheduling = YK_SCHED_NORMAL });
+    assert_int_equal(s.scheduling, SCHED_OTHER);
+    assert_int_equal(s.nice, nice_here);
+    s = seen_with(b, (yk_worker_options){ .scheduling = YK_SCHED_IDLE });
+    assert_int_equal(s.scheduling, SCHED_IDLE);
+    assert_int_equal(s.nice, nice_here);
+    s = seen_with(b, (yk_worker_options){ .nice = 2 });
+    assert_int_equal(s.scheduling, class_here);
+    assert_int_equal(s.nice, nice_here + 2);
+    assert_int_equal(getpriority(PRIO_PROCESS, 0), nice_here); /* the loop's own thread */
+    assert_int_equal(sched_getscheduler(0), class_here);
+}
+
+static void test_I07_workers_beside_a_loop_yield_to_it(void **state)
+{
+    (void)state;
+    on_every_backend(default_scheduling);
+}
+
+static void assert_refused(const backend *b, yk_worker_options worker, const char *what)
+{
+    yk_executor *ex = OPEN(b, .workers = 1, .worker = worker);
+    yk_future *f = backend_submit(b, ex, job_nothing, NULL, 0);
+    assert_int_equal(yk_await(f), YK_EINIT);
+    assert_non_null(strstr(yk_future_error(f)->message, what));
+    yk_future_unref(f);
+    backend_close(ex);
+}
+
+/* What was asked for is an error where it is not allowed; the default is done without. */
+static void refused_scheduling(const backend *b)
+{
+    int nice_here = getpriority(PRIO_PROCESS, 0), class_here = sched_getscheduler(0);
+    atomic_store(refuse_scheduling, 1);
+    struct surroundings s = seen_with(b, (yk_worker_options){ 0 });
+    assert_int_equal(s.scheduling, class_here);
+    assert_int_equal(s.nice, nice_here);
+    assert_refused(b, (yk_worker_options){ .nice = 1 }, "nice value");
+    assert_refused(b, (yk_worker_options){ .scheduling = YK_SCHED_IDLE }, "class 'idle'");
+    atomic_store(refuse_scheduling, 0);
+}
+
+static void test_I07_a_default_that_is_refused_is_no_error_and_a_wish_is(void **state)
+{
+    (void)state;
+    on_every_backend(refused_scheduling);
+}
+
 static void impossible_surroundings(const backend *b)
 {
     yk_executor *ex = OPEN(b, .workers = 2, .worker = { .directory = "/no/such/place" });
@@ -527,9 +618,15 @@ int main(void)
         TEST(test_I05_an_initializer_that_hangs_is_bounded),
         TEST(test_I05_a_pool_whose_workers_hang_at_their_start_can_be_closed),
         TEST(test_I07_the_surroundings_given_per_pool_reach_its_workers),
+        TEST(test_I07_workers_beside_a_loop_yield_to_it),
+        TEST(test_I07_a_default_that_is_refused_is_no_error_and_a_wish_is),
         TEST(test_I07_what_cannot_be_set_is_said),
         TEST(test_I07_limits_hold_and_cost_one_job),
     };
+    refuse_scheduling = mmap(NULL, sizeof *refuse_scheduling, PROT_READ | PROT_WRITE,
+                             MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (refuse_scheduling == MAP_FAILED)
+        return 1;
     /* Before the workers' zygote is made. */
     setenv("YOKE_TEST_REMOVED", "still there", 1);
     return RUN_TESTS("init", tests);
