@@ -2,7 +2,10 @@
 #include "support/backends.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <uv.h>
+
+#include "loop/loop.h"
 
 static yk_future *pending(void)
 {
@@ -540,6 +543,80 @@ static void test_W19_futures_of_different_executors_in_one_wait(void **state)
     on_every_backend(mixed_executors);
 }
 
+/* A loop on a thread of its own, whose pool it drives. */
+struct far_loop {
+    pthread_t thread;
+    yk_future *job; /* its job; the waiter's reference */
+    block blocked;
+    sem_t submitted;
+    int err;
+};
+
+static int keep_a_pool(void *arg)
+{
+    struct far_loop *far = arg;
+    yk_executor *ex = yk_process_pool(.workers = 1);
+    yk_future *f = yk_submit(ex, job_block, &far->blocked, sizeof far->blocked);
+    far->job = yk_future_ref(f);
+    sem_post(&far->submitted);
+    int err = yk_await(f);
+    yk_future_unref(f);
+    int closed = yk_executor_close(ex);
+    return err ? err : closed;
+}
+
+static void *far_main(void *arg)
+{
+    struct far_loop *far = arg;
+    yk_loop *loop = yk_loop_new();
+    yk_future *task = yk_task_start(keep_a_pool, far);
+    far->err = yk_loop_run_until(loop, task);
+    yk_future_unref(task);
+    if (!far->err)
+        far->err = yk_loop_close(loop);
+    return NULL;
+}
+
+/* Jobs of two loops, each on its thread, and of an executor here, in one wait. */
+static void of_several_loops(const backend *b)
+{
+    word *w = words_new(4);
+    struct far_loop far[2] = { 0 };
+    yk_executor *mine = OPEN(b, .workers = 1);
+    yk_future *f[3] = { backend_submit(b, mine, job_nothing, NULL, 0) };
+    for (int i = 0; i < 2; i++) {
+        far[i].blocked = (block){ .begun = &w[2 * i], .go = &w[2 * i + 1] };
+        sem_init(&far[i].submitted, 0, 0);
+        assert_int_equal(pthread_create(&far[i].thread, NULL, far_main, &far[i]), 0);
+        sem_wait(&far[i].submitted);
+        f[1 + i] = far[i].job;
+    }
+    assert_int_equal(yk_wait(f, 3, YK_FIRST_ENDED, YK_FOREVER), 1);
+    assert_int_equal(yk_wait(f, 3, YK_ALL_ENDED, yk_after_ms(1)), UV_ETIMEDOUT);
+    word_set(&w[3], 1); /* the second one first */
+    yk_future *first = NULL;
+    yk_as_completed *each = yk_as_completed_new(f + 1, 2);
+    assert_int_equal(yk_as_completed_next(each, &first, YK_FOREVER), 0);
+    assert_ptr_equal(first, f[2]);
+    yk_as_completed_free(each);
+    word_set(&w[1], 1);
+    assert_int_equal(yk_wait(f, 3, YK_ALL_ENDED, YK_FOREVER), 3);
+    for (int i = 0; i < 2; i++) {
+        pthread_join(far[i].thread, NULL);
+        assert_int_equal(far[i].err, 0);
+        sem_destroy(&far[i].submitted);
+    }
+    unref_all(f, 3);
+    backend_close(mine);
+    yk_arena_free(w);
+}
+
+static void test_W19_futures_of_different_loops_in_one_wait(void **state)
+{
+    (void)state;
+    on_every_backend(of_several_loops);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -568,6 +645,7 @@ int main(void)
         TEST(test_W10_W14_jobs_as_they_complete),
         TEST(test_W12_futures_cancelled_by_shutdown_are_handed_out),
         TEST(test_W19_futures_of_different_executors_in_one_wait),
+        TEST(test_W19_futures_of_different_loops_in_one_wait),
     };
     return RUN_TESTS("wait", tests);
 }

@@ -302,7 +302,9 @@ static void test_T18_down_to_one_and_back_while_workers_are_killed(void **state)
 
 /* ---- P26: forks that fail ------------------------------------------------------------------- */
 
-static _Atomic int *forks_fail; /* shared with the zygote; how many more */
+/* Shared with the zygote: how many more fail; whether those that are born die at once; and how many
+ * have. */
+static _Atomic int *forks_fail, *stillborn, *died;
 
 pid_t fork(void)
 {
@@ -314,7 +316,25 @@ pid_t fork(void)
         errno = EAGAIN;
         return -1;
     }
-    return real();
+    pid_t pid = real();
+    if (pid == 0 && stillborn && atomic_load(stillborn)) {
+        atomic_fetch_add(died, 1);
+        _exit(9);
+    }
+    return pid;
+}
+
+/* Awaits one job after the other until one is done; `code` is what all before it end with. */
+static void until_one_is_done(const backend *b, yk_executor *ex, int code)
+{
+    int err = code;
+    while (err == code) {
+        yk_future *f = square(b, ex, 3);
+        err = yk_await(f);
+        yk_future_unref(f);
+        support_pause();
+    }
+    assert_int_equal(err, 0);
 }
 
 static void replacement_fails(const backend *b)
@@ -334,14 +354,7 @@ static void replacement_fails(const backend *b)
         yk_future_unref(f[i]);
     }
     atomic_store(forks_fail, 0);
-    int err = YK_ENOWORKER;
-    while (err == YK_ENOWORKER) { /* until it is tried again */
-        yk_future *again = square(b, ex, 3);
-        err = yk_await(again);
-        yk_future_unref(again);
-        support_pause();
-    }
-    assert_int_equal(err, 0);
+    until_one_is_done(b, ex, YK_ENOWORKER); /* when it is tried again */
     backend_close(ex);
 }
 
@@ -349,6 +362,44 @@ static void test_P26_where_no_worker_is_left_and_none_can_be_forked_jobs_fail(vo
 {
     (void)state;
     on_processes(replacement_fails);
+}
+
+/* Every worker dies before it has begun a job. */
+static void storm(const backend *b)
+{
+    yk_executor *ex = OPEN(b, .workers = 2, .worker = { .respawn_budget = 4 });
+    atomic_store(died, 0);
+    atomic_store(stillborn, 1);
+    yk_future *f[10];
+    for (int i = 0; i < 10; i++)
+        f[i] = square(b, ex, i);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(yk_await(f[i]), YK_ENOWORKER);
+        assert_non_null(strstr(yk_future_error(f[i])->message, "status 9"));
+        yk_future_unref(f[i]);
+    }
+    int first = atomic_load(died);
+    assert_in_range(first, 4, 6); /* the budget, and those that were on their way */
+    uint64_t begin = yk_now();
+    for (int i = 0; i < 200; i++) {
+        yk_future *again = square(b, ex, i);
+        assert_int_equal(yk_await(again), YK_ENOWORKER);
+        yk_future_unref(again);
+        support_pause();
+    }
+    /* By now 80 ms or more lie between two attempts, at no more than two workers each. */
+    uint64_t attempts = 2 + (yk_now() - begin) / 80000000u;
+    assert_true((uint64_t)(atomic_load(died) - first) <= 2 * attempts);
+    atomic_store(stillborn, 0);
+    until_one_is_done(b, ex, YK_ENOWORKER);
+    use_all(b, ex, 2);
+    backend_close(ex);
+}
+
+static void test_P27_workers_that_die_at_their_start_make_no_storm(void **state)
+{
+    (void)state;
+    on_processes(storm);
 }
 
 static void others_go_on(const backend *b)
@@ -526,13 +577,18 @@ int main(void)
         TEST(test_T18_a_pool_grows_beyond_its_first_places_under_jobs_that_report),
         TEST(test_T18_down_to_one_and_back_while_workers_are_killed),
         TEST(test_P26_where_no_worker_is_left_and_none_can_be_forked_jobs_fail),
+        TEST(test_P27_workers_that_die_at_their_start_make_no_storm),
         TEST(test_P26_while_others_are_left_jobs_wait_for_them),
         TEST(test_E22_workers_are_called_as_the_pool_is),
         TEST(test_S12_a_crash_after_the_executor_was_released_is_seen),
         TEST(test_P30_a_worker_that_steals_wake_ups_does_not_stop_the_driver),
         TEST(test_P30_a_wake_up_that_is_full_does_not_stop_anybody),
     };
-    forks_fail =
-        mmap(NULL, sizeof *forks_fail, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    forks_fail = mmap(NULL, 3 * sizeof *forks_fail, PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (forks_fail == MAP_FAILED)
+        return 1;
+    stillborn = forks_fail + 1;
+    died = forks_fail + 2;
     return RUN_TESTS("worker_life", tests);
 }
