@@ -355,10 +355,7 @@ static int await_flight(yk_map *m)
         if (err && (err == YK_ECANCELED || !line_up_landed(m)))
             return err;
     }
-    yk_future *f = m->line->f;
-    int err = yk_await_until(f, m->deadline);
-    bool cancelled = err == YK_ECANCELED && yk_future_state(f) != YK_CANCELLED;
-    return yk_future_ended(f) && !cancelled ? 0 : err; /* the wait ended, not the job */
+    return yk__wait_for_end(m->line->f, m->deadline);
 }
 
 /* What is taken next is in `current`; YK_END; or an error of the source or the wait. */

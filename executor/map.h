@@ -68,7 +68,8 @@ yk_map *yk_map_from_opts(yk_executor *ex, yk_job_fn fn, yk_map_input_fn next, vo
 /* Waits for the result of the next input and copies it to `out` (exactly `size` bytes, as in
  * yk_await_into; NULL and 0 for none). YK_END after the last one. If the job failed on that input,
  * its code: the map goes on with the next one when called again. So it does after an error of the
- * wait itself (UV_ETIMEDOUT, YK_ECANCELED, YK_EONLOOP), which loses nothing. */
+ * wait itself (UV_ETIMEDOUT, YK_EONLOOP; YK_ECANCELED, which leaves the jobs alone): nothing is
+ * lost by it. */
 int yk_map_next(yk_map *m, void *out, size_t size);
 
 /* The future of the result that yk_map_next returned last; belongs to the map, until the next call.

@@ -156,6 +156,10 @@ bool yk__future_is_promise(const yk_future *f);
 int yk__future_wait_for(yk_future *f, void (*notify)(yk_future *, void *), void *arg, bool in_order,
                         yk__place **place);
 
+/* As yk_await_until, but it neither looks at how f has ended (0: it has), nor cancels f with its
+ * caller. */
+int yk__wait_for_end(yk_future *f, uint64_t deadline);
+
 /* Takes a place back. False: too late, notify has been called or is about to be. */
 bool yk__future_withdraw(yk__place *place);
 

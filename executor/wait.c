@@ -37,12 +37,10 @@ static int look_now_and_then(yk_future *f, yk__parker *parker, uint64_t deadline
     }
 }
 
-int yk_await_until(yk_future *f, uint64_t deadline)
+int yk__wait_for_end(yk_future *f, uint64_t deadline)
 {
-    if (!f)
-        return UV_EINVAL;
     if (yk_future_ended(f))
-        return code_of(f);
+        return 0;
     if (deadline == 0)
         return UV_ETIMEDOUT;
     yk__parker *parker = yk__parker_current();
@@ -53,7 +51,7 @@ int yk_await_until(yk_future *f, uint64_t deadline)
     yk__place *place;
     int err = yk__future_wait_for(f, unpark_waiter, parker, false, &place);
     if (err == YK_EDONE)
-        return code_of(f);
+        return 0;
     bool told = err != UV_ENOMEM;
     err = told ? parker->park(parker, deadline, true) : look_now_and_then(f, parker, deadline);
     if (err && told && !yk__future_withdraw(place)) {
@@ -62,8 +60,16 @@ int yk_await_until(yk_future *f, uint64_t deadline)
         if (err == UV_ETIMEDOUT)
             err = 0;
     }
+    return err;
+}
+
+int yk_await_until(yk_future *f, uint64_t deadline)
+{
+    if (!f)
+        return UV_EINVAL;
+    int err = yk__wait_for_end(f, deadline);
     if (err == YK_ECANCELED)
-        yk__future_cancel_like(f, parker->self);
+        yk__future_cancel_like(f, yk__parker_current()->self);
     return err ? err : code_of(f);
 }
 
