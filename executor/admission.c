@@ -154,8 +154,10 @@ int yk__admission_take(yk__admission *a, const yk_job_options *options)
     yk__parker *parker = yk__parker_current();
     if (!parker)
         return YK_EONLOOP;
-    return wait_for_room(a, parker,
-                         options->submit_deadline ? options->submit_deadline : YK_FOREVER);
+    uint64_t until = options->submit_deadline ? options->submit_deadline : YK_FOREVER;
+    bool expires = options->start_by && options->start_by < until;
+    int err = wait_for_room(a, parker, expires ? options->start_by : until);
+    return err == UV_ETIMEDOUT && expires ? YK_EEXPIRED : err;
 }
 
 /* ---- Giving back ---------------------------------------------------------------------------- */

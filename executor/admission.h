@@ -49,6 +49,7 @@ static inline bool yk__admission_bounded(const yk__admission *a)
  *   YK_EONLOOP    there is none, and nobody may wait here (a loop's thread outside a task);
  *   YK_EDEADLK    there is none, and the caller is a job of this very executor;
  *   UV_ETIMEDOUT  there was none until submit_deadline;
+ *   YK_EEXPIRED   there was none until start_by;
  *   YK_ECANCELED  the task that waited was cancelled;
  *   YK_ECLOSED    the pool closes.
  * Whoever fails holds nothing, whatever raced. Keeps the executor alive while it waits. */

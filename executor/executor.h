@@ -140,6 +140,7 @@ typedef struct yk_job_options {
  * the order in which they came. The future has failed with
  *   YK_EFULL      with no_wait;
  *   UV_ETIMEDOUT  there was no room until submit_deadline;
+ *   YK_EEXPIRED   nor until start_by;
  *   YK_EONLOOP    on a loop's thread outside a task, which may not wait;
  *   YK_EDEADLK    in a job of the same executor, which would wait for itself;
  *   YK_ECANCELED  the task was cancelled while it waited (the future is then YK_CANCELLED);

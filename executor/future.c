@@ -280,8 +280,6 @@ int yk_future_cancel(yk_future *f)
         }
     }
     yk__trace_cancel(f);
-    if (f->stream)
-        yk__stream_close(f->stream, YK_ECANCELED);
     bool ran = (s & YK__STATE_MASK) == YK_RUNNING;
     if (f->ops->cancel)
         f->ops->cancel(f);

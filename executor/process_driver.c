@@ -128,7 +128,9 @@ void yk__pool_accept(struct process_pool *p, process_job *job)
     }
     p->accepted++;
     const yk_error *none = yk__pool_start_error(p);
-    if (none) {
+    if (p->no_more_tries) { /* it was on its way when the shutdown came */
+        yk__pool_fail_job(job, YK_ECANCELED, "cancelled before it began");
+    } else if (none) {
         yk__pool_fail_job(job, none->code, none->message);
     } else if (!job->terms || yk__terms_accept(job)) {
         yk__pool_wait(job);

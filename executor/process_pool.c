@@ -30,6 +30,8 @@ static bool on_driver(const struct process_pool *p)
 
 static bool enter(struct process_pool *p)
 {
+    if (atomic_load(&p->gate) & YK__GATE_CLOSED)
+        return false; /* those who try again and again must not hold up the one who closes it */
     if (!(atomic_fetch_add(&p->gate, 1) & YK__GATE_CLOSED))
         return true;
     atomic_fetch_sub(&p->gate, 1);

@@ -67,8 +67,8 @@ struct process_pool {
     unsigned n_remotes, n_retiring; /* n_retiring: of n_remotes */
     uint32_t last_serial;
     yk__queue queue;
-    struct job_terms *resting; /* jobs that wait to be tried again */
-    bool no_more_tries;
+    struct job_terms *resting;  /* jobs that wait to be tried again */
+    bool no_more_tries;         /* a shutdown has cancelled what has not begun */
     bool by_priority;           /* jobs of several classes have come: see process_driver.c */
     size_t ringed[YK__CLASSES]; /* `open` by class, while by_priority */
     uint64_t buried;   /* of those dropped, how many have been found in the queue and freed */

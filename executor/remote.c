@@ -376,7 +376,7 @@ static bool copy_result(remote *r, yk__result_slot *slot)
 /* A job that noticed that its time was up, and stopped of itself, has timed out all the same. */
 static void keep_reason(const remote *r, const process_job *job, yk__result_slot *slot)
 {
-    if (slot->code != YK_ECANCELED || r->ladder < TERMINATED || r->reason != YK_EJOBTIMEOUT ||
+    if (slot->code != YK_ECANCELED || r->ladder == AT_PEACE || r->reason != YK_EJOBTIMEOUT ||
         slot->position != r->stopped)
         return;
     slot->code = YK_EJOBTIMEOUT;
@@ -590,14 +590,16 @@ void yk__remote_stop_job(remote *r, int reason)
         return;
     if (reason == YK_EJOBTIMEOUT)
         yk__trace_worker(r->lane, "time limit passed", 0);
+    process_job *job = *at(r, r->settled);
+    if (job && job->work.future.stream)
+        yk__stream_close(job->work.future.stream, YK_ECANCELED);
     r->reason = reason;
     r->stopped = r->settled;
+    r->ladder = ASKED;
     r->front_since = yk_now();
     atomic_store_explicit(&r->ch->down.cancel, (uint64_t)r->settled + 1, memory_order_relaxed);
     if (reason == YK_EJOBTIMEOUT)
         terminate(r); /* it has had its time */
-    else
-        r->ladder = ASKED;
     arm(r);
 }
 

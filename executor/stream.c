@@ -24,6 +24,7 @@ struct yk__stream {
     _Atomic(yk__parker *) sleeper; /* set by a reader that sleeps; who takes it wakes it */
 
     yk__ring *ring;
+    bool shared; /* see the ring's: what is there, a worker may write */
     uint64_t size;
     uint64_t head; /* bytes taken */
     size_t offset; /* where `head` lies in the ring */
@@ -70,6 +71,7 @@ int yk__stream_open(yk__work *work, const yk_job_options *options, bool shared)
     }
     atomic_init(&s->refs, 1);
     s->ring = ring;
+    s->shared = shared;
     s->size = size;
     work->future.stream = s;
     yk__place *place; /* the future's first, which is free and needs no memory */
@@ -91,7 +93,7 @@ void yk__stream_release(yk__stream *s)
 {
     if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
         return;
-    if (s->ring->shared)
+    if (s->shared)
         yk_arena_free(s->ring);
     else
         free(s->ring);
@@ -188,10 +190,10 @@ int yk_job_emit(yk_job *job, const void *data, size_t len)
 
 /* ---- The reader's side ---------------------------------------------------------------------- */
 
-static void wake_job(yk__ring *ring)
+static void wake_job(const yk__stream *s)
 {
-    atomic_fetch_add(&ring->bell, 1);
-    yk__futex_wake(&ring->bell, INT_MAX, ring->shared);
+    atomic_fetch_add(&s->ring->bell, 1);
+    yk__futex_wake(&s->ring->bell, INT_MAX, s->shared);
 }
 
 void yk__stream_close(yk__stream *s, int code)
@@ -199,7 +201,7 @@ void yk__stream_close(yk__stream *s, int code)
     int32_t open = 0;
     if (atomic_compare_exchange_strong(&s->ring->closed, &open, code) &&
         atomic_load(&s->ring->wait_for) != 0)
-        wake_job(s->ring);
+        wake_job(s);
 }
 
 void yk__stream_rouse(yk__stream *s)
@@ -232,7 +234,7 @@ static void advance(yk__stream *s, size_t by)
     if (wait_for == 0 || wait_for == s->woke || s->head < wait_for - 1)
         return;
     s->woke = wait_for;
-    wake_job(s->ring);
+    wake_job(s);
 }
 
 static int broken(yk__stream *s)

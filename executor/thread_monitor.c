@@ -109,10 +109,10 @@ static void end_lost(thread_pool *p, thread_job *job)
         yk__tq_wake_all(p);
 }
 
-static void forget(thread_job *job, bool timed)
+static void forget_asked(thread_job *job)
 {
     while (job) {
-        thread_job *next = timed ? job->next_timed : job->next_asked;
+        thread_job *next = job->next_asked;
         yk_future_unref(&job->work.future);
         job = next;
     }
@@ -147,7 +147,7 @@ static thread_job *see_to_watched(thread_pool *p, uint64_t now, uint64_t *next)
         at = &job->next_asked;
     }
     pthread_mutex_unlock(&p->lock);
-    forget(ended, false); /* not under the lock: the last reference to a future may call the log */
+    forget_asked(ended); /* not under the lock: the last reference to a future may call the log */
     return lost;
 }
 
@@ -204,32 +204,53 @@ static void look_at_threads(thread_pool *p, uint64_t now, uint64_t *next)
 
 /* ---- Jobs that may expire -------------------------------------------------------------------- */
 
-static void sift_down(monitor *m, size_t i, thread_job *job)
+static void timed_unref(timed *t)
+{
+    if (atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) == 1)
+        free(t);
+}
+
+/* The job, with a reference, if it is still there. */
+static thread_job *take_out(timed *t)
+{
+    return atomic_exchange_explicit(&t->job, NULL, memory_order_acq_rel);
+}
+
+/* The monitor lets go of it. */
+static void forget(timed *t)
+{
+    thread_job *job = take_out(t);
+    if (job)
+        yk_future_unref(&job->work.future);
+    timed_unref(t);
+}
+
+static void sift_down(monitor *m, size_t i, timed *t)
 {
     for (size_t child; (child = 2 * i) <= m->heap_len; i = child) {
         if (child < m->heap_len && m->heap[child + 1]->start_by < m->heap[child]->start_by)
             child++;
-        if (m->heap[child]->start_by >= job->start_by)
+        if (m->heap[child]->start_by >= t->start_by)
             break;
         m->heap[i] = m->heap[child];
     }
-    m->heap[i] = job;
+    m->heap[i] = t;
 }
 
-static bool heap_add(monitor *m, thread_job *job)
+static bool heap_add(monitor *m, timed *t)
 {
     if (m->heap_len + 1 >= m->heap_cap) {
         size_t cap = m->heap_cap ? 2 * m->heap_cap : 64;
-        thread_job **heap = realloc(m->heap, cap * sizeof(thread_job *));
+        timed **heap = realloc(m->heap, cap * sizeof(timed *));
         if (!heap)
             return false; /* then it is noticed when its turn has come */
         m->heap = heap;
         m->heap_cap = cap;
     }
     size_t i = ++m->heap_len;
-    for (; i > 1 && m->heap[i / 2]->start_by > job->start_by; i /= 2)
+    for (; i > 1 && m->heap[i / 2]->start_by > t->start_by; i /= 2)
         m->heap[i] = m->heap[i / 2];
-    m->heap[i] = job;
+    m->heap[i] = t;
     return true;
 }
 
@@ -242,10 +263,10 @@ static void drop_stale(monitor *m)
     atomic_store_explicit(&m->stale, 0, memory_order_relaxed);
     size_t kept = 0;
     for (size_t i = 1; i <= m->heap_len; i++) {
-        if (yk_future_state(&m->heap[i]->work.future) == YK_PENDING)
+        if (atomic_load_explicit(&m->heap[i]->job, memory_order_relaxed))
             m->heap[++kept] = m->heap[i];
         else
-            yk_future_unref(&m->heap[i]->work.future);
+            timed_unref(m->heap[i]);
     }
     m->heap_len = kept;
     for (size_t i = kept / 2; i >= 1; i--)
@@ -257,11 +278,15 @@ static void see_to_expiry(monitor *m, uint64_t now, uint64_t *next)
 {
     drop_stale(m);
     while (m->heap_len > 0 && m->heap[1]->start_by <= now) {
-        thread_job *job = m->heap[1], *last = m->heap[m->heap_len--];
+        timed *t = m->heap[1], *last = m->heap[m->heap_len--];
         if (m->heap_len > 0)
             sift_down(m, 1, last);
-        yk__thread_refuse(job, YK_EEXPIRED, NULL);
-        yk_future_unref(&job->work.future);
+        thread_job *job = take_out(t);
+        if (job) {
+            yk__thread_refuse(job, YK_EEXPIRED, NULL);
+            yk_future_unref(&job->work.future);
+        }
+        timed_unref(t);
     }
     if (m->heap_len > 0)
         earlier(next, m->heap[1]->start_by);
@@ -277,21 +302,24 @@ static void take_in(thread_pool *p, uint64_t now)
         next = job->next_asked;
         watch(p, job, now);
     }
-    job = atomic_exchange_explicit(&m->timed, NULL, memory_order_acquire);
-    for (; job; job = next) {
-        next = job->next_timed;
-        if (!heap_add(m, job))
-            yk_future_unref(&job->work.future);
+    timed *t = atomic_exchange_explicit(&m->timed, NULL, memory_order_acquire), *later;
+    for (; t; t = later) {
+        later = t->next;
+        if (!heap_add(m, t))
+            forget(t);
     }
 }
 
 void yk__monitor_destroy(monitor *m)
 {
-    forget(m->watched, false);
-    forget(atomic_load_explicit(&m->asked, memory_order_acquire), false);
-    forget(atomic_load_explicit(&m->timed, memory_order_acquire), true);
+    forget_asked(m->watched);
+    forget_asked(atomic_load_explicit(&m->asked, memory_order_acquire));
+    for (timed *t = atomic_load_explicit(&m->timed, memory_order_acquire), *next; t; t = next) {
+        next = t->next;
+        forget(t);
+    }
     for (size_t i = 1; i <= m->heap_len; i++)
-        yk_future_unref(&m->heap[i]->work.future);
+        forget(m->heap[i]);
     free(m->heap);
 }
 
@@ -427,20 +455,32 @@ void yk__monitor_asked(thread_pool *p, thread_job *job)
 void yk__monitor_timed(thread_pool *p, thread_job *job)
 {
     monitor *m = &p->monitor;
-    if (!need(p))
-        return;
+    timed *t = need(p) ? malloc(sizeof *t) : NULL;
+    if (!t)
+        return; /* then it is noticed when its turn has come */
     yk_future_ref(&job->work.future);
-    job->timed = true;
-    job->next_timed = atomic_load_explicit(&m->timed, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&m->timed, &job->next_timed, job,
-                                                  memory_order_release, memory_order_relaxed))
+    atomic_init(&t->job, job);
+    atomic_init(&t->refs, 2);
+    t->start_by = job->start_by;
+    job->timed = t;
+    t->next = atomic_load_explicit(&m->timed, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&m->timed, &t->next, t, memory_order_release,
+                                                  memory_order_relaxed))
         ;
     yk__monitor_until(p, job->start_by);
 }
 
-void yk__monitor_stale(thread_pool *p)
+/* By the caller who begins or ends it, of whom there is one. */
+void yk__monitor_untimed(thread_pool *p, thread_job *job)
 {
     monitor *m = &p->monitor;
+    timed *t = job->timed;
+    if (!t)
+        return;
+    bool there = take_out(t) != NULL;
+    timed_unref(t);
+    if (there)
+        yk_future_unref(&job->work.future);
     uint64_t n = atomic_fetch_add_explicit(&m->stale, 1, memory_order_relaxed) + 1;
     if (n % FEW_STALE == 0 && n >= atomic_load_explicit(&m->too_stale, memory_order_relaxed))
         yk__monitor_ring(p);

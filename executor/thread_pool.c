@@ -27,6 +27,8 @@ static void job_cancel(yk_future *f)
 {
     thread_pool *p = ((thread_job *)f)->pool;
     yk__executor_hold(&p->ex);
+    if (f->stream)
+        yk__stream_close(f->stream, YK_ECANCELED);
     yk__monitor_asked(p, (thread_job *)f);
     atomic_fetch_add(&p->asks_arrived, 1);
     if (atomic_load(&p->closing))
@@ -42,8 +44,7 @@ static void job_dropped(yk_future *f)
     yk__never_ran(&job->work, YK_ECANCELED);
     yk__executor_hold(&p->ex);
     yk__admission_leave(&p->admission);
-    if (job->timed)
-        yk__monitor_stale(p);
+    yk__monitor_untimed(p, job);
     atomic_fetch_add(&p->dropped, 1);
     if (atomic_load(&p->closing))
         yk__tq_wake_all(p);
@@ -81,7 +82,8 @@ static thread_job *job_new(thread_pool *p, yk_job_fn fn, const void *arg, size_t
     yk__queued_init(&job->queued, options->priority);
     job->pool = p;
     job->start_by = options->start_by == YK_FOREVER ? 0 : options->start_by;
-    job->timed = job->timed_out = false;
+    job->timed = NULL;
+    job->timed_out = false;
     if (len > 0) {
         memcpy(job->arg, arg, len);
         job->work.arg = job->arg;
@@ -134,6 +136,8 @@ static yk_future *pool_submit(yk_executor *ex, yk_job_fn fn, const void *arg, si
                               const yk_job_options *options)
 {
     thread_pool *p = yk__thread_pool_of(ex);
+    if (atomic_load(&p->closing)) /* who tries again and again must not hold up those who leave */
+        return yk__future_failed(YK_ECLOSED, NULL);
     int err = yk__admission_enter(&p->admission, options);
     if (err)
         return yk__admission_refused(err);
@@ -289,7 +293,8 @@ static void pool_stats(yk_executor *ex, yk_executor_stats *s)
     s->failed += refused;
     s->cancelled += dropped;
     s->received = atomic_load(&p->received);
-    s->pending = s->received - s->running - s->done - s->failed - s->cancelled;
+    uint64_t accounted = s->running + s->done + s->failed + s->cancelled;
+    s->pending = s->received > accounted ? s->received - accounted : 0;
     s->started = atomic_load_explicit(&p->threads_started, memory_order_relaxed);
     s->restarts = s->started > places ? s->started - places : 0;
     s->workers = atomic_load_explicit(&p->alive, memory_order_relaxed);

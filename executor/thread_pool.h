@@ -49,6 +49,7 @@
 
 typedef struct thread_pool thread_pool;
 typedef struct thread thread;
+typedef struct timed timed;
 
 /* ---- Jobs ----------------------------------------------------------------------------------- */
 
@@ -60,11 +61,11 @@ typedef struct thread_job {
     thread *on;        /* written before it is YK_RUNNING */
     uint64_t start_by; /* 0: whenever */
 
-    /* For the monitor. The links are for its two inboxes, then for itself. */
-    struct thread_job *next_asked, *next_timed;
+    /* For the monitor. The link is for its inbox, then for itself. */
+    struct thread_job *next_asked;
     uint64_t poke_at, poke_interval, give_up_at;
     bool timed_out; /* it was asked to stop because of its limit */
-    bool timed;     /* the monitor knows of its start_by; written before it is queued */
+    timed *timed;   /* what the monitor knows of its start_by, or NULL; set before it is queued */
 
     alignas(max_align_t) unsigned char arg[];
 } thread_job;
@@ -119,21 +120,31 @@ typedef enum outcome { SERVES, LEAVES, LEFT_EARLY, WRITTEN_OFF } outcome;
 
 /* ---- The monitor ---------------------------------------------------------------------------- */
 
+/* A job that waits and has a start_by. A reference to it is here until it begins or ends: whoever
+ * takes the pointer out has that, so a job is not kept for the sake of its start_by. Two hold on to
+ * this, the job until then, and the monitor. */
+struct timed {
+    _Atomic(thread_job *) job; /* acquire, release */
+    _Atomic uint32_t refs;
+    uint64_t start_by;
+    timed *next; /* in the inbox */
+};
+
 /* A thread that is started when there is first something to watch. Others leave jobs in the two
- * inboxes, with a reference each, and ring the bell; or tell by `hint` when to look at the threads.
+ * inboxes, and ring the bell; or tell by `hint` when to look at the threads.
  * `wakes_at` is until when it sleeps: whoever has something earlier must ring. */
 typedef struct monitor {
     _Atomic uint32_t bell; /* futex */
     _Atomic uint64_t wakes_at, hint;
-    _Atomic(thread_job *) asked;       /* cancelled while they ran */
-    _Atomic(thread_job *) timed;       /* with a start_by */
+    _Atomic(thread_job *) asked;       /* cancelled while they ran; with a reference each */
+    _Atomic(timed *) timed;            /* with a start_by */
     _Atomic uint64_t stale, too_stale; /* of these, how many have begun or ended; relaxed */
     _Atomic bool started;
     pthread_t id;
 
     /* Its own. */
     thread_job *watched; /* asked to stop, and not ended */
-    thread_job **heap;   /* by start_by; [1 .. heap_len] */
+    timed **heap;        /* by start_by; [1 .. heap_len] */
     size_t heap_len, heap_cap;
 } monitor;
 
@@ -301,7 +312,7 @@ void yk__monitor_asked(thread_pool *p, thread_job *job);
 
 /* A job with a start_by is about to be queued; one has begun, or ended otherwise. */
 void yk__monitor_timed(thread_pool *p, thread_job *job);
-void yk__monitor_stale(thread_pool *p);
+void yk__monitor_untimed(thread_pool *p, thread_job *job);
 
 /* A thread has begun a job that is not to last beyond `until`. */
 void yk__monitor_until(thread_pool *p, uint64_t until);

@@ -207,8 +207,7 @@ static bool run_job(thread *t, thread_job *job)
         return true; /* ended; counted by whoever did that */
     bump(&t->at->begun);
     yk__admission_leave(&p->admission);
-    if (job->timed)
-        yk__monitor_stale(p);
+    yk__monitor_untimed(p, job);
     void **uses = f->uses;
     f->uses = NULL; /* before anybody else may end it */
     running r;
@@ -253,8 +252,7 @@ bool yk__thread_refuse(thread_job *job, int code, const char *message)
     /* Its pool is kept alive by its workers until it is counted. */
     yk__executor_hold(&p->ex);
     yk__admission_leave(&p->admission);
-    if (job->timed)
-        yk__monitor_stale(p);
+    yk__monitor_untimed(p, job);
     char why[YK__MESSAGE_MAX + 64] = "";
     say_why(job, code, message, why, sizeof why);
     atomic_fetch_add(&p->asks_due, 1);
