@@ -70,6 +70,7 @@ static process_job *first_waiting(const struct process_pool *p)
 }
 
 static void heed_priority(struct process_pool *p, const process_job *job);
+static bool goes_straight(struct process_pool *p, process_job *job);
 
 void yk__pool_wait(process_job *job)
 {
@@ -127,6 +128,10 @@ void yk__pool_accept(struct process_pool *p, process_job *job)
         return;
     }
     p->accepted++;
+    if (goes_straight(p, job)) {
+        yk__pool_finish_if_done(p);
+        return;
+    }
     const yk_error *none = yk__pool_start_error(p);
     if (p->no_more_tries) { /* it was on its way when the shutdown came */
         yk__pool_fail_job(job, YK_ECANCELED, "cancelled before it began");
@@ -211,6 +216,7 @@ static remote *least_busy(struct process_pool *p, unsigned depth)
     return best;
 }
 
+/* Whoever will be done with all it has before another could be woken. */
 static remote *quick_one(const struct process_pool *p, unsigned depth)
 {
     for (unsigned i = 0; i < p->n_slots; i++) {
@@ -278,6 +284,31 @@ static void watch_balance(struct process_pool *p)
         yk__reactor_timer_set(p->reactor, &p->rebalance, yk_now() + REBALANCE_AFTER);
 }
 
+/* To a worker, unless its future has ended meanwhile. */
+static void give(struct process_pool *p, remote *r, process_job *job)
+{
+    if (!yk__future_hand(&job->work.future, true))
+        yk__pool_let_go(job);
+    else if (yk_future_cancel_requested(&job->work.future))
+        yk__pool_fail_job(job, YK_ECANCELED, "cancelled before it began");
+    else
+        push(p, r, job);
+    if (r->open > 1 && p->rebalance.heap_index == 0)
+        watch_balance(p); /* this may be no tiny job, and behind it others wait */
+}
+
+/* Most tiny jobs: they need not pass the queue. */
+static bool goes_straight(struct process_pool *p, process_job *job)
+{
+    if (p->queue.length > 0 || p->by_priority || job->place.class_ != YK__CLASS_NORMAL ||
+        job->terms)
+        return false;
+    remote *r = quick_one(p, YK__RING);
+    if (r)
+        give(p, r, job);
+    return r;
+}
+
 static bool has_jobs(const struct process_pool *p)
 {
     return p->open > 0 || p->queue.length > 0 || p->resting;
@@ -297,14 +328,7 @@ void yk__pool_dispatch(struct process_pool *p)
             break;
         if (job->terms && !yk__terms_may_begin(job))
             continue;
-        if (!yk__future_hand(&job->work.future, true))
-            yk__pool_let_go(job);
-        else if (yk_future_cancel_requested(&job->work.future))
-            yk__pool_fail_job(job, YK_ECANCELED, "cancelled before it began");
-        else
-            push(p, r, job);
-        if (r->open > 1 && p->rebalance.heap_index == 0)
-            watch_balance(p); /* this may be no tiny job, and behind it others wait */
+        give(p, r, job);
     }
     if (p->open == 0 && p->queue.length == 0)
         p->by_priority = false;

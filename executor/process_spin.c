@@ -16,8 +16,6 @@
 
 #include "process_pool.h"
 
-#include "clock.h"
-
 /* What the options ask for, if that may be had now. */
 static uint32_t asked_for(const struct process_pool *p)
 {
@@ -99,13 +97,12 @@ static uint32_t awake_for(struct process_pool *p)
 
 void yk__pool_stay_awake(struct process_pool *p)
 {
-    uint32_t ns = awake_for(p);
-    p->reactor->awake_until = ns ? yk_now() + ns : 0;
+    yk__reactor_stay_awake(p->reactor, awake_for(p));
 }
 
 void yk__pool_results_came(struct process_pool *p)
 {
-    if (p->reactor->awake_until)
+    if (p->reactor->awake_for)
         p->luck.saved++;
     yk__pool_stay_awake(p);
 }

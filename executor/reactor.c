@@ -384,7 +384,7 @@ static bool arrives(const yk__reactor *r)
 
 bool yk__reactor_again(yk__reactor *r)
 {
-    if (r->awake_until && arrives(r)) {
+    if (r->awake_for && arrives(r)) {
         uint64_t now = yk_now();
         if (r->rounds_began == 0)
             r->rounds_began = now;
@@ -398,15 +398,20 @@ bool yk__reactor_again(yk__reactor *r)
 /* A source expects something at any moment. */
 static bool stays_awake(yk__reactor *r)
 {
-    if (yk_now() < r->awake_until)
+    if (r->awake_for == 0)
+        return false;
+    uint64_t now = yk_now();
+    if (r->awake_until == 0)
+        r->awake_until = now + r->awake_for;
+    if (now < r->awake_until)
         return true;
-    r->awake_until = 0;
+    yk__reactor_stay_awake(r, 0);
     return false;
 }
 
 bool yk__reactor_park(yk__reactor *r)
 {
-    if (r->awake_until && stays_awake(r))
+    if (stays_awake(r) || has_arrived(r))
         return false;
     arm_timer_fd(r);
     uint32_t parked = atomic_load_explicit(&r->parked, memory_order_relaxed) + 1;

@@ -89,7 +89,8 @@ typedef struct yk__reactor {
     yk__source *sources, *next_source; /* next_source: while a turn goes through them */
     yk__timer **heap;                  /* [1 .. heap_len], the earliest first */
     size_t heap_len, heap_cap, heap_reserved;
-    uint64_t awake_until;   /* it does not park before; 0: no such thing */
+    uint32_t awake_for;     /* nanoseconds without events before it parks; 0: it does at once */
+    uint64_t awake_until;   /* when that is over; 0: it has not wanted to park yet */
     uint64_t rounds_began;  /* turns without a look at descriptors; 0: none */
     uint64_t timer_set_for; /* what timer_fd is set to, YK_FOREVER if not at all */
     /* The host's, or NULL: a source has become busy, perhaps while nobody runs the host. */
@@ -117,6 +118,13 @@ bool yk__reactor_park(yk__reactor *r);
 void yk__reactor_unpark(yk__reactor *r);
 void yk__reactor_clear_wake(yk__reactor *r);
 void yk__reactor_dispatch(yk__reactor *r);
+
+/* Has it not park for `ns` nanoseconds from when it first wants to; 0: it may. */
+static inline void yk__reactor_stay_awake(yk__reactor *r, uint32_t ns)
+{
+    r->awake_for = ns;
+    r->awake_until = 0;
+}
 
 /* Starts a timer that does not run, or moves one that does. UV_ENOMEM. A deadline of YK_FOREVER
  * stops it. */

@@ -31,6 +31,7 @@ static struct {
     int wake_fd;
     unsigned index;
     uint32_t taken;         /* the position of the next job */
+    uint32_t seen;          /* jobs submitted, at the last look */
     uint32_t finished;      /* results published */
     uint32_t wanted;        /* requests for room made */
     uint32_t sleeps;        /* odd while asleep */
@@ -293,6 +294,10 @@ static void take_next(void)
 {
     yk__job_slot *slot = &w.ch->jobs[w.taken % YK__RING];
     w.position = w.taken++;
+    if (w.seen != w.taken) { /* the next ones, which the parent's CPU has now */
+        __builtin_prefetch(&w.ch->jobs[w.taken % YK__RING], 1);
+        __builtin_prefetch(&w.ch->results[(w.finished + 1) % YK__RING], 1);
+    }
     uint32_t state = yk__slot_state(w.position, YK__SLOT_QUEUED);
     if (atomic_compare_exchange_strong_explicit(&slot->state, &state,
                                                 yk__slot_state(w.position, YK__SLOT_TAKEN),
@@ -308,6 +313,15 @@ static _Noreturn void leave(void)
     _exit(0);
 }
 
+/* Looks at the parent's word only where what was seen there has been done: each look may take it
+ * from the parent's cache. */
+static bool has_job(void)
+{
+    if (w.seen == w.taken)
+        w.seen = atomic_load_explicit(&w.ch->down.submitted, memory_order_acquire);
+    return w.seen != w.taken;
+}
+
 static _Noreturn void work(void)
 {
     for (;;) {
@@ -316,7 +330,7 @@ static _Noreturn void work(void)
                 sleep_unless(must_stop);
             leave();
         }
-        if (atomic_load_explicit(&w.ch->down.submitted, memory_order_acquire) != w.taken) {
+        if (has_job()) {
             yk__pace_job(&w.pace, &w.ch->up.pace);
             take_next();
         } else if (atomic_load(&w.ch->down.stop)) {
