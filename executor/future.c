@@ -3,8 +3,10 @@
  * See promise.h for the state word. The list is a stack that only grows: places are pushed with
  * compare-and-swap and freed with the future, so no traversal ever meets freed memory. A waiter
  * that gives up leaves its place FREE, and the next waiter takes it over; so the list is no longer
- * than the most that ever waited at once. Ending the future exchanges the head for CLOSED, which
- * tells those who come later that there is nothing to wait for.
+ * than the most that ever waited at once. Who waits sets YK__WAITED in the state word, unless it is
+ * set; that fails once the future has ended. So a future for which nobody waits ends with one
+ * atomic operation; else its end also exchanges the head of the list for CLOSED, and fires each
+ * place.
  *
  * Nothing here holds a lock: a pool's thread at a low scheduling class may lose its CPU anywhere in
  * here without holding up the loop.
@@ -114,10 +116,20 @@ bool yk__future_ask(yk_future *f)
     return decide(f, YK__ASKED | YK__BY_POOL);
 }
 
+bool yk__future_is_claimed(const yk_future *f)
+{
+    uint32_t s = load_state(f);
+    return has_ended(s) || (s & YK__SETTLING);
+}
+
+static bool cancel_was_called(uint32_t s)
+{
+    return (s & YK__ASKED) && !(s & YK__BY_POOL);
+}
+
 bool yk__future_cancel_is_due(const yk_future *f)
 {
-    uint32_t s = atomic_load_explicit(&f->state, memory_order_relaxed);
-    return (s & YK__ASKED) && !(s & YK__BY_POOL);
+    return cancel_was_called(atomic_load_explicit(&f->state, memory_order_relaxed));
 }
 
 bool yk_future_cancel_requested(const yk_future *f)
@@ -158,15 +170,22 @@ static void notify_all(yk_future *f)
             notify_one(f, p);
 }
 
-void yk__future_publish_held(yk_future *f, yk_state end, yk_error *error)
+/* Acquires what those have written who wait. */
+bool yk__future_settle_held(yk_future *f, yk_state end, yk_error *error)
 {
     f->error = end == YK_CANCELLED ? yk__future_with_reason(f, error) : error;
     yk__uses_give_back(&f->uses);
-    uint32_t asked = atomic_load_explicit(&f->state, memory_order_relaxed) & YK__ASKED;
-    /* Nobody else writes the word between claim and here but to set YK__ASKED, which then no longer
-     * matters. */
-    atomic_store_explicit(&f->state, (uint32_t)end | asked, memory_order_release);
-    notify_all(f);
+    uint32_t s = atomic_load_explicit(&f->state, memory_order_relaxed);
+    while (!change_state(f, &s, (uint32_t)end | (s & YK__ASKED)))
+        ;
+    if (s & YK__WAITED)
+        notify_all(f);
+    return cancel_was_called(s);
+}
+
+void yk__future_publish_held(yk_future *f, yk_state end, yk_error *error)
+{
+    yk__future_settle_held(f, end, error);
 }
 
 void yk__future_publish(yk_future *f, yk_state end, yk_error *error)
@@ -325,10 +344,9 @@ yk_future *yk_future_ref(yk_future *f)
 static void destroy(yk_future *f)
 {
     yk__place *p = f->fired ? f->fired : atomic_load_explicit(&f->places, memory_order_relaxed);
-    while (p) {
+    while (p != &f->first) { /* the oldest of all */
         yk__place *next = p->next;
-        if (p != &f->first)
-            free(p);
+        free(p);
         p = next;
     }
     if (f->free_result)
@@ -337,7 +355,8 @@ static void destroy(yk_future *f)
         yk__future_bury_error(f);
     if (atomic_load_explicit(&f->reason, memory_order_relaxed))
         yk__future_bury_reasons(f);
-    yk__stream_release(f->stream);
+    if (f->stream)
+        yk__stream_release(f->stream);
     yk__uses_give_back(&f->uses);
     f->ops->free(f);
 }
@@ -441,8 +460,36 @@ static void put_in_place(yk__place *p, const struct waiter *w)
     p->arg = w->arg;
 }
 
+/* The flag is set already, so the end will look at every place. */
+static int arm(yk__place *p)
+{
+    uint32_t state = ARMING;
+    /* Fails only if the future ended meanwhile and passed this place by. */
+    return atomic_compare_exchange_strong_explicit(&p->state, &state, ARMED, memory_order_release,
+                                                   memory_order_relaxed)
+               ? 0
+               : YK_EDONE;
+}
+
+/* Sets the flag behind a place that is armed. If it comes too late, the end has not looked at this
+ * place; unless somebody else set the flag in time: then it has, or will, and the place decides.
+ * It is not free again then, since those who saw the flag would count on the end to look at it. */
+static int say_that_it_waits(yk_future *f, yk__place *p)
+{
+    uint32_t s = load_state(f), armed = ARMED;
+    do {
+        if (has_ended(s))
+            return atomic_compare_exchange_strong_explicit(
+                       &p->state, &armed, FIRED, memory_order_relaxed, memory_order_relaxed)
+                       ? YK_EDONE
+                       : 0;
+    } while (!change_state(f, &s, s | YK__WAITED));
+    return 0;
+}
+
 /* Takes over a place that somebody left, or the first one of a future. */
-static int take_free_place(yk__place *list, const struct waiter *w, yk__place **place)
+static int take_free_place(yk_future *f, yk__place *list, bool waited, const struct waiter *w,
+                           yk__place **place)
 {
     for (yk__place *p = list; p; p = p->next) {
         uint32_t state = FREE;
@@ -450,18 +497,17 @@ static int take_free_place(yk__place *list, const struct waiter *w, yk__place **
                                                      memory_order_acquire, memory_order_relaxed))
             continue;
         put_in_place(p, w);
-        state = ARMING;
         *place = p;
-        /* Fails only if the future ended meanwhile and passed this place by. */
-        return atomic_compare_exchange_strong_explicit(&p->state, &state, ARMED,
-                                                       memory_order_release, memory_order_relaxed)
-                   ? 0
-                   : YK_EDONE;
+        if (waited)
+            return arm(p);
+        /* That the end has passed it by may be overwritten by this, but then it has ended. */
+        atomic_store_explicit(&p->state, ARMED, memory_order_release);
+        return say_that_it_waits(f, p);
     }
     return UV_EAGAIN;
 }
 
-static int push_place(yk_future *f, const struct waiter *w, yk__place **place)
+static int push_place(yk_future *f, bool waited, const struct waiter *w, yk__place **place)
 {
     yk__place *p = malloc(sizeof *p);
     if (!p)
@@ -477,21 +523,25 @@ static int push_place(yk_future *f, const struct waiter *w, yk__place **place)
     } while (!atomic_compare_exchange_weak_explicit(&f->places, &p->next, p, memory_order_release,
                                                     memory_order_acquire));
     *place = p;
-    return 0;
+    return waited ? 0 : say_that_it_waits(f, p);
 }
 
 static int wait_for(yk_future *f, const struct waiter *w, bool in_order, yk__place **place)
 {
+    uint32_t s = load_state(f);
+    if (has_ended(s))
+        return YK_EDONE;
+    bool waited = s & YK__WAITED;
     yk__place *list = atomic_load_explicit(&f->places, memory_order_acquire);
     if (list == CLOSED)
         return YK_EDONE;
     /* With only the first place in the list, taking it keeps the order; else only a push does. */
     if (!in_order || list == &f->first) {
-        int err = take_free_place(list, w, place);
+        int err = take_free_place(f, list, waited, w, place);
         if (err != UV_EAGAIN)
             return err;
     }
-    return push_place(f, w, place);
+    return push_place(f, waited, w, place);
 }
 
 int yk__future_wait_for(yk_future *f, void (*notify)(yk_future *, void *), void *arg, bool in_order,

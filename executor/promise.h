@@ -2,7 +2,7 @@
  *
  * A job or task embeds a yk_future as its first member, so that one allocation holds both.
  *
- * The state word decides every race. It holds a yk_state and six flags:
+ * The state word decides every race. It holds a yk_state and seven flags:
  *
  *   YK__HANDED   pending, but somebody else (a worker process) may take it at any moment: whether a
  *                cancellation comes in time is decided by ops->cancel, not by this word;
@@ -11,11 +11,12 @@
  *   YK__COMMITTED the job has passed its commit point: nobody asks it to stop any more;
  *   YK__BY_POOL  with YK__ASKED: it was the pool that asked (a limit, a shutdown), by
  *                yk__future_ask(), so that ops->cancel is not called;
- *   YK__SEEN     it has ended, and somebody has looked at its error.
+ *   YK__SEEN     it has ended, and somebody has looked at its error;
+ *   YK__WAITED   somebody waits, or did: the list of places must be looked at when it ends.
  *
  * Whoever wants to end a future claims it (one successful compare-and-swap to YK__SETTLING), writes
- * result or error, which nobody else touches, and publishes with yk__future_publish(): a release
- * store of the final state, against the acquire load of everybody who reads result or error.
+ * result or error, which nobody else touches, and publishes with yk__future_publish(): the final
+ * state with release, against the acquire load of everybody who reads result or error.
  */
 #ifndef YOKE_EXECUTOR_PROMISE_H
 #define YOKE_EXECUTOR_PROMISE_H
@@ -36,6 +37,7 @@ enum {
     YK__COMMITTED = 0x40,
     YK__BY_POOL = 0x80,
     YK__SEEN = 0x100,
+    YK__WAITED = 0x200,
 };
 
 #define YK__INLINE_RESULT 64 /* bytes of a result that need no allocation */
@@ -65,21 +67,23 @@ typedef struct yk__place {
     void *arg;
 } yk__place;
 
+/* Those who run it and those who look at its result need the first two cache lines, those who wait
+ * for it the third one. */
 struct yk_future {
     _Atomic uint32_t state;
     _Atomic uint32_t refs;
     const yk__future_ops *ops;
-    struct yk__stream *stream;   /* of a job that streams, or NULL; constant */
-    void **uses; /* of a job: see uses.h; belongs to whoever created it, runs it or claimed it */
-    _Atomic(yk__place *) places; /* newest first; ends with `first`; closed when the future ends */
-    yk__place *fired;            /* the settling thread's: the list, once it was closed */
-    yk__place first;
+    void **uses;  /* of a job: see uses.h; belongs to whoever created it, runs it or claimed it */
     void *result; /* NULL, inline_result, or to be freed with free_result */
     size_t result_len;
     void (*free_result)(void *result);
-    yk_error *error;                     /* NULL, or made by yk__error_new */
-    _Atomic(struct yk__reason *) reason; /* why to cancel it, the newest first: future_error.c */
+    yk_error *error;           /* NULL, or made by yk__error_new */
+    struct yk__stream *stream; /* of a job that streams, or NULL; constant */
     alignas(max_align_t) unsigned char inline_result[YK__INLINE_RESULT];
+    _Atomic(struct yk__reason *) reason; /* why to cancel it, the newest first: future_error.c */
+    _Atomic(yk__place *) places; /* newest first; ends with `first`; closed when the future ends */
+    yk__place *fired;            /* the settling thread's: the list, once it was closed */
+    yk__place first;
 };
 
 /* Makes an embedded future: pending, one reference, no result. Before it is seen by others, more
@@ -106,6 +110,9 @@ bool yk__future_commit(yk_future *f);
  * does not run (any more). */
 bool yk__future_ask(yk_future *f);
 
+/* Whether somebody has claimed it, or has ended it. */
+bool yk__future_is_claimed(const yk_future *f);
+
 /* After a claim, of a future whose ops have a cancel function: whether that was called, or is about
  * to be. */
 bool yk__future_cancel_is_due(const yk_future *f);
@@ -121,6 +128,10 @@ void yk__future_publish(yk_future *f, yk_state end, yk_error *error);
 
 /* The same, for a caller whose own reference outlives the call. */
 void yk__future_publish_held(yk_future *f, yk_state end, yk_error *error);
+
+/* The same without a claim, for a caller who knows that nobody else will claim it any more. Returns
+ * whether ops->cancel was called, or is about to be (see yk__future_cancel_is_due). */
+bool yk__future_settle_held(yk_future *f, yk_state end, yk_error *error);
 
 /* Claim and publish in one: false if it had ended. The state follows from the code. The message is
  * copied; NULL stands for yk_strerror(code). */

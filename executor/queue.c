@@ -63,8 +63,26 @@ void yk__queue_remove(yk__queue *queue, yk__queued *q)
         queue->of[q->class_].last = q->prev;
 }
 
+/* Mostly all are of one class, where nobody overtakes anybody. */
+static yk__queued *take_first_normal(yk__queue *queue)
+{
+    yk__queued *q = queue->of[YK__CLASS_NORMAL].first, *next = q->next;
+    queue->length--;
+    q->waits = false;
+    queue->of[YK__CLASS_NORMAL].first = next;
+    queue->of[YK__CLASS_NORMAL].overtaken = 0;
+    if (next)
+        next->prev = NULL;
+    else
+        queue->of[YK__CLASS_NORMAL].last = NULL;
+    return q;
+}
+
 yk__queued *yk__queue_take(yk__queue *queue)
 {
+    if (queue->of[YK__CLASS_NORMAL].first && !queue->of[YK__CLASS_HIGH].first &&
+        !queue->of[YK__CLASS_LOW].first)
+        return take_first_normal(queue);
     yk__queued *q = yk__queue_first(queue);
     if (!q)
         return NULL;

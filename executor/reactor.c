@@ -353,6 +353,8 @@ static bool announce(yk__reactor *r, uint32_t parked)
 
 bool yk__reactor_turn(yk__reactor *r)
 {
+    r->turns++;
+    yk__reactor_catch_up(r);
     bool busy = drain_inbox(r);
     busy |= turn_sources(r);
     busy |= fire_timers(r);
@@ -411,6 +413,7 @@ static bool stays_awake(yk__reactor *r)
 
 bool yk__reactor_park(yk__reactor *r)
 {
+    yk__reactor_catch_up(r);
     if (stays_awake(r) || has_arrived(r))
         return false;
     arm_timer_fd(r);

@@ -89,6 +89,9 @@ typedef struct yk__reactor {
     yk__source *sources, *next_source; /* next_source: while a turn goes through them */
     yk__timer **heap;                  /* [1 .. heap_len], the earliest first */
     size_t heap_len, heap_cap, heap_reserved;
+    uint64_t turns;
+    void (*later)(void *); /* to be called with `later_arg` before it parks, or NULL */
+    void *later_arg;
     uint32_t awake_for;     /* nanoseconds without events before it parks; 0: it does at once */
     uint64_t awake_until;   /* when that is over; 0: it has not wanted to park yet */
     uint64_t rounds_began;  /* turns without a look at descriptors; 0: none */
@@ -107,6 +110,15 @@ void yk__reactor_set_current(yk__reactor *r);
 /* Has post->run(post) called on the reactor's thread, in the order of the posts of one thread. Any
  * thread, lock-free. */
 void yk__reactor_post(yk__reactor *r, yk__post *post);
+
+/* Calls `later`, and forgets it. */
+static inline void yk__reactor_catch_up(yk__reactor *r)
+{
+    void (*later)(void *) = r->later;
+    r->later = NULL;
+    if (later)
+        later(r->later_arg);
+}
 
 bool yk__reactor_turn(yk__reactor *r);
 

@@ -53,7 +53,7 @@ static void job_dropped(yk_future *f)
 
 static void job_free(yk_future *f)
 {
-    free(f);
+    yk__thread_job_free((thread_job *)f);
 }
 
 static const yk__future_ops job_ops = {
@@ -67,13 +67,14 @@ static thread_job *job_new(thread_pool *p, yk_job_fn fn, const void *arg, size_t
 {
     if (len > SIZE_MAX / 2)
         return NULL;
-    thread_job *job = malloc(sizeof *job + len);
+    thread_job *job = yk__thread_job_alloc(len);
     if (!job)
         return NULL;
     yk__work_init(&job->work, &job_ops, fn, options, p->timeout_ms);
-    if (yk__uses_take(&job->work, options) || yk__stream_open(&job->work, options, false)) {
+    if (yk__uses_take(&job->work, options) ||
+        (options->stream && yk__stream_open(&job->work, options, false))) {
         yk__uses_give_back(&job->work.future.uses);
-        free(job);
+        yk__thread_job_free(job);
         return NULL;
     }
     /* The caller's and the queue's; nobody else knows of it yet. */
@@ -85,8 +86,8 @@ static thread_job *job_new(thread_pool *p, yk_job_fn fn, const void *arg, size_t
     job->timed = NULL;
     job->timed_out = false;
     if (len > 0) {
-        memcpy(job->arg, arg, len);
-        job->work.arg = job->arg;
+        job->work.arg = len > sizeof job->small ? job->arg : job->small;
+        memcpy(job->work.arg, arg, len);
         job->work.arg_len = len;
     }
     return job;
@@ -98,8 +99,8 @@ static yk_future *turn_back(thread_pool *p, thread_job *job, int err)
     if (job) {
         yk__stream_release(job->work.future.stream);
         yk__uses_give_back(&job->work.future.uses);
+        yk__thread_job_free(job);
     }
-    free(job);
     return yk__future_failed(err, NULL);
 }
 
@@ -158,11 +159,12 @@ static yk_future *pool_submit(yk_executor *ex, yk_job_fn fn, const void *arg, si
     if (job->start_by)
         yk__monitor_timed(p, job);
     yk__tq_push(p, job);
-    err = yk__thread_start_if_needed(p);
+    if (atomic_load(&p->serving) < atomic_load(&p->target))
+        err = yk__thread_start_if_needed(p);
     if (err)
         refuse(p, job, err);
     else
-        yk__tq_wake_one(p);
+        yk__guard_call(p);
     return f;
 }
 

@@ -1,8 +1,10 @@
 /* executor/thread_pool.h - the inside of a thread pool. Not installed.
  *
  *   thread_pool.c     what any thread may call: submit, cancel, resize, shut down, statistics
+ *   thread_memory.c   where jobs lie
  *   thread_queue.c    the jobs that wait, and the workers that sleep
  *   thread_worker.c   a worker's life: start, run jobs, wait inside a job, leave
+ *   thread_guard.c    tiny jobs are not spread over workers that would have to be woken
  *   thread_monitor.c  the one who watches the clock: limits, cancellations, expiry, write-offs
  *   thread_life.c     what the worker options say of a thread's start and end; resizing
  *
@@ -38,6 +40,7 @@
 #include "held.h"
 #include "internal.h"
 #include "meter.h"
+#include "pace.h"
 #include "park.h"
 #include "queue.h"
 
@@ -53,19 +56,22 @@ typedef struct timed timed;
 
 /* ---- Jobs ----------------------------------------------------------------------------------- */
 
-/* The argument follows. */
+/* What is needed in any case comes first, and with a short argument it is all in few cache lines.
+ */
 typedef struct thread_job {
-    yk__work work;
-    thread_pool *pool;
+    alignas(YK__CACHE_LINE) yk__work work;
     yk__queued queued;
-    thread *on;        /* written before it is YK_RUNNING */
+    thread *on; /* written before it is YK_RUNNING */
+    thread_pool *pool;
     uint64_t start_by; /* 0: whenever */
+    timed *timed;      /* what the monitor knows of start_by, or NULL; set before it is queued */
+    bool timed_out;    /* it was asked to stop because of its limit */
+    bool keep;         /* thread_memory.c: its memory may be used again */
+    alignas(max_align_t) unsigned char small[32]; /* the argument, where it is that short */
 
     /* For the monitor. The link is for its inbox, then for itself. */
     struct thread_job *next_asked;
     uint64_t poke_at, poke_interval, give_up_at;
-    bool timed_out; /* it was asked to stop because of its limit */
-    timed *timed;   /* what the monitor knows of its start_by, or NULL; set before it is queued */
 
     alignas(max_align_t) unsigned char arg[];
 } thread_job;
@@ -81,11 +87,13 @@ typedef struct running {
 /* ---- Places and threads --------------------------------------------------------------------- */
 
 /* The counters are written by the place's thread alone and read by anybody. `finished` is counted
- * before the job's future ends, and sequentially consistent: see Closing in thread_pool.c. */
+ * before the job's future ends, and stored once more, sequentially consistent, before the thread
+ * looks whether it may leave: see Closing in thread_pool.c. */
 typedef struct place {
     alignas(YK__CACHE_LINE) _Atomic uint32_t sleeping; /* futex: 1 asleep, 0 awake or woken */
     unsigned index;
-    bool taken; /* under the lock: a thread occupies it */
+    bool taken;  /* under the lock: a thread occupies it */
+    bool guards; /* what it is woken for; written before `sleeping` */
     _Atomic uint64_t finished, begun, done, failed, cancelled, timeouts;
     yk__meter meter; /* its thread's; the monitor's once that has been written off */
 } place;
@@ -100,6 +108,8 @@ struct thread {
     pthread_t id;
 
     /* Its own. */
+    yk__pace pace;
+    bool single; /* the last burst was of one job */
     yk__blocking blocking;
     yk__held held;
     running *running;
@@ -175,9 +185,14 @@ struct thread_pool {
     yk_future *gone; /* ends when the last thread has left after a shutdown */
     yk__admission admission;
 
+    /* Written by each submission. */
     alignas(YK__CACHE_LINE) _Atomic(yk__queued *) inbox; /* a stack, by `next` */
     _Atomic uint64_t received;                           /* by submitters */
-    _Atomic uint64_t dropped;                            /* cancelled before they began */
+
+    /* Seldom written, and read for each job. */
+    alignas(YK__CACHE_LINE) _Atomic bool mixed; /* the inbox may hold jobs of unusual classes */
+    _Atomic uint32_t each;    /* nanoseconds that a job took in the last burst (pace.h); a hint */
+    _Atomic uint64_t dropped; /* cancelled before they began */
     _Atomic uint64_t refused; /* failed before they began: expired, or no thread to run them */
     _Atomic uint32_t target;  /* how many threads may serve */
     _Atomic uint32_t serving;
@@ -194,6 +209,7 @@ struct thread_pool {
     _Atomic uint64_t asks_due, asks_arrived;
 
     alignas(YK__CACHE_LINE) _Atomic uint32_t waking;
+    _Atomic bool guard; /* somebody stands guard, or is on his way: thread_guard.c */
     _Atomic uint64_t idle[YK__IDLE_WORDS];
 
     alignas(YK__CACHE_LINE) pthread_mutex_t lock; /* guards what follows */
@@ -239,8 +255,41 @@ void yk__tq_wake_all(thread_pool *p);
 /* Wakes a worker whose place is `from` or higher; false: none sleeps. */
 bool yk__tq_wake_from(thread_pool *p, uint32_t from);
 
+/* Wakes one worker to stand guard, if one sleeps. */
+bool yk__tq_wake_guard(thread_pool *p);
+
 /* Sleeps until it is woken, or until `deadline`: false, and then it counts as awake. */
 bool yk__tq_sleep(thread_pool *p, place *at, uint64_t deadline);
+
+/* The same for a guard: also where jobs wait, if somebody is awake. */
+bool yk__tq_sleep_through(thread_pool *p, place *at, uint64_t deadline);
+
+/* ---- thread_guard.c ------------------------------------------------------------------------- */
+
+/* Nanoseconds, 0: not known. */
+static inline uint32_t yk__guard_pace(const thread_pool *p)
+{
+    return atomic_load_explicit(&p->each, memory_order_relaxed);
+}
+
+/* Something was queued, or is left: wakes whom it takes. */
+void yk__guard_call(thread_pool *p);
+
+/* Jobs wait, and all workers sleep. */
+bool yk__guard_is_alone(thread_pool *p);
+
+/* A worker finds nothing to do: whether it is to stand guard, instead of a mere sleep. */
+bool yk__guard_begin(thread_pool *p);
+
+/* Returns when it is to look for jobs. */
+void yk__guard_stand(thread_pool *p, place *at);
+
+/* ---- thread_memory.c ------------------------------------------------------------------------ */
+
+/* Room for a job and `len` bytes behind it, if they are more than `small` holds. NULL: no memory.
+ */
+thread_job *yk__thread_job_alloc(size_t len);
+void yk__thread_job_free(thread_job *job);
 
 /* ---- thread_worker.c ------------------------------------------------------------------------ */
 

@@ -26,14 +26,19 @@ void yk__tq_push(thread_pool *p, thread_job *job)
     while (!atomic_compare_exchange_weak_explicit(&p->inbox, &q->next, q, memory_order_seq_cst,
                                                   memory_order_relaxed))
         ;
+    /* Behind the push, against refill(), which clears it and then takes the inbox. */
+    if (q->class_ != YK__CLASS_NORMAL && !atomic_load(&p->mixed))
+        atomic_store(&p->mixed, true);
 }
 
 /* Moves the inbox behind what is ready, oldest first. Under the lock. */
 static void refill(thread_pool *p)
 {
+    if (atomic_load(&p->mixed))
+        atomic_store(&p->mixed, false); /* before it looks: see yk__tq_push() */
     if (!atomic_load(&p->inbox))
         return;
-    yk__queued *stack = atomic_exchange_explicit(&p->inbox, NULL, memory_order_acquire);
+    yk__queued *stack = atomic_exchange(&p->inbox, NULL);
     yk__queued *list = NULL;
     while (stack) {
         yk__queued *next = stack->next;
@@ -48,13 +53,33 @@ static void refill(thread_pool *p)
     }
 }
 
+/* Whether something in the inbox may come before the first that is ready, or grow older as that one
+ * is taken. To look at the inbox itself takes its cache line from those who submit. */
+static bool must_refill(thread_pool *p)
+{
+    const yk__queued *first = yk__queue_first(&p->ready);
+    return !first || first->class_ != YK__CLASS_NORMAL || atomic_load(&p->mixed);
+}
+
+/* What somebody else's CPU has written takes as long to come as a tiny job takes. */
+static void prefetch(const thread_job *job)
+{
+    __builtin_prefetch(&job->work.future, 1);
+    __builtin_prefetch(job->work.future.inline_result, 1);
+    __builtin_prefetch(&job->work.fn);
+    __builtin_prefetch(&job->on, 1);
+}
+
 thread_job *yk__tq_take(thread_pool *p, bool *more)
 {
     pthread_mutex_lock(&p->lock);
-    refill(p); /* also where some are ready: a job of a higher class may be among them */
-    yk__queued *q = yk__queue_take(&p->ready);
-    *more = q && yk__queue_first(&p->ready);
+    if (must_refill(p))
+        refill(p);
+    yk__queued *q = yk__queue_take(&p->ready), *next = q ? yk__queue_first(&p->ready) : NULL;
+    *more = next || (q && atomic_load(&p->inbox));
     pthread_mutex_unlock(&p->lock);
+    if (next)
+        prefetch(yk__thread_job_of(next));
     return q ? yk__thread_job_of(q) : NULL;
 }
 
@@ -117,6 +142,16 @@ bool yk__tq_wake_one(thread_pool *p)
     return true;
 }
 
+bool yk__tq_wake_guard(thread_pool *p)
+{
+    place *at = claim_idle(p, 0);
+    if (!at)
+        return false;
+    at->guards = true;
+    wake(p, at);
+    return true;
+}
+
 bool yk__tq_wake_from(thread_pool *p, uint32_t from)
 {
     place *at = claim_idle(p, from);
@@ -142,12 +177,12 @@ static bool idle_bit(thread_pool *p, place *at, bool set)
     return (before & bit) != 0;
 }
 
-bool yk__tq_sleep(thread_pool *p, place *at, uint64_t deadline)
+static bool sleep_unless(thread_pool *p, place *at, uint64_t deadline, bool (*awake)(thread_pool *))
 {
+    at->guards = false;
     atomic_store_explicit(&at->sleeping, 1, memory_order_relaxed);
     idle_bit(p, at, true);
-    bool up = yk__tq_has_work(p) || yk__thread_may_leave(p) || yk__thread_is_too_many(p, at);
-    if (up && idle_bit(p, at, false))
+    if ((awake(p) || yk__thread_is_too_many(p, at)) && idle_bit(p, at, false))
         return true; /* took its own bit back: nobody will wake it */
     while (atomic_load_explicit(&at->sleeping, memory_order_acquire) == 1) {
         int err = yk__futex_wait(&at->sleeping, 1, deadline, false);
@@ -159,4 +194,24 @@ bool yk__tq_sleep(thread_pool *p, place *at, uint64_t deadline)
     }
     atomic_fetch_sub(&p->waking, 1);
     return true;
+}
+
+static bool has_something_to_do(thread_pool *p)
+{
+    return yk__tq_has_work(p) || yk__thread_may_leave(p);
+}
+
+bool yk__tq_sleep(thread_pool *p, place *at, uint64_t deadline)
+{
+    return sleep_unless(p, at, deadline, has_something_to_do);
+}
+
+static bool is_missed(thread_pool *p)
+{
+    return yk__guard_is_alone(p) || yk__thread_may_leave(p);
+}
+
+bool yk__tq_sleep_through(thread_pool *p, place *at, uint64_t deadline)
+{
+    return sleep_unless(p, at, deadline, is_missed);
 }

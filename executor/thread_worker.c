@@ -29,9 +29,10 @@ static void bump(_Atomic uint64_t *counter)
     atomic_store_explicit(counter, n + 1, memory_order_release);
 }
 
-static void count_finished(place *at)
+/* Before it looks whether the pool closes: see Closing in thread_pool.c. */
+static void show_finished(place *at)
 {
-    atomic_store(&at->finished, atomic_load_explicit(&at->finished, memory_order_relaxed) + 1);
+    atomic_store(&at->finished, atomic_load_explicit(&at->finished, memory_order_relaxed));
 }
 
 uint64_t yk__thread_unfinished(thread_pool *p)
@@ -104,9 +105,18 @@ static void *result_room(yk_job *job, size_t len)
 
 /* ---- Running a job -------------------------------------------------------------------------- */
 
-/* The worker's own reference outlives the publication. */
-static void end_failed(place *at, running *r, int code)
+/* The worker's own reference outlives what it publishes. The cancellation of a job that has ended
+ * meanwhile may be on its way, and is counted only now: this thread has not left the pool. */
+static void end_job(thread *t, yk_future *f, yk_state end, yk_error *error)
 {
+    bump(&t->at->finished);
+    if (yk__future_settle_held(f, end, error))
+        atomic_fetch_add(&t->pool->asks_due, 1);
+}
+
+static void end_failed(thread *t, running *r, int code)
+{
+    place *at = t->at;
     yk_future *f = &r->of->work.future;
     const char *message = r->job.message[0] ? r->job.message : yk_strerror(code);
     free_room(r);
@@ -114,19 +124,16 @@ static void end_failed(place *at, running *r, int code)
     bump(cancelled ? &at->cancelled : &at->failed);
     if (code == YK_EJOBTIMEOUT)
         bump(&at->timeouts);
-    count_finished(at);
-    yk__future_publish_held(f, cancelled ? YK_CANCELLED : YK_FAILED,
-                            yk__error_new(code, "%s", message));
+    end_job(t, f, cancelled ? YK_CANCELLED : YK_FAILED, yk__error_new(code, "%s", message));
 }
 
-static void end_done(place *at, running *r)
+static void end_done(thread *t, running *r)
 {
     yk_future *f = &r->of->work.future;
     void *result = r->job.result;
     yk__future_give_result(f, result, r->job.result_len, result == f->inline_result ? NULL : free);
-    bump(&at->done);
-    count_finished(at);
-    yk__future_publish_held(f, YK_DONE, NULL);
+    bump(&t->at->done);
+    end_job(t, f, YK_DONE, NULL);
 }
 
 void yk__thread_late(const yk__work *work, char *text, size_t size)
@@ -152,12 +159,15 @@ static int run_function(running *r)
     return code;
 }
 
-/* Waits until nobody has borrowed the job, and takes it from their sight. */
-static void take_back(thread *t, thread_job *job)
+/* Waits until nobody has borrowed the job, and takes it from their sight: from then on nobody else
+ * ends it. False: the borrower has claimed it, and written this thread off. */
+static bool take_back(thread *t, thread_job *job)
 {
     thread_job *expected = job;
     while (!atomic_compare_exchange_weak_explicit(&t->current, &expected, NULL,
                                                   memory_order_acq_rel, memory_order_relaxed)) {
+        if (!expected && yk__future_is_claimed(&job->work.future))
+            return false;
         if (!expected)
             sched_yield(); /* it is being looked at; that takes a moment */
         expected = job;
@@ -166,6 +176,7 @@ static void take_back(thread *t, thread_job *job)
         t->poked = false;
         sched_yield(); /* a signal that is still on its way arrives in this system call */
     }
+    return true;
 }
 
 static void begin(thread *t, thread_job *job, running *r)
@@ -216,18 +227,15 @@ static bool run_job(thread *t, thread_job *job)
     t->running = NULL;
     yk__held_abandon();
     yk__uses_give_back(&uses);
-    if (!yk__future_claim(f)) {
+    if (!take_back(t, job)) {
         free_room(&r);
         return false;
     }
-    take_back(t, job);
     yk__meter_end(&t->at->meter, &p->ex, &job->work, code);
-    if (yk__future_cancel_is_due(f))
-        atomic_fetch_add(&p->asks_due, 1);
     if (code)
-        end_failed(t->at, &r, code);
+        end_failed(t, &r, code);
     else
-        end_done(t->at, &r);
+        end_done(t, &r);
     return true;
 }
 
@@ -578,6 +586,45 @@ static uint64_t sleeps_until(thread_pool *p, bool stays)
     return p->idle_timeout == YK_FOREVER || stays ? YK_FOREVER : yk_now() + p->idle_timeout;
 }
 
+/* Jobs that come one by one, each when the one before it is done, say nothing of how many tiny ones
+ * could be left to one worker. */
+static void end_burst(thread *t)
+{
+    bool single = t->pace.jobs == 1;
+    if (!single)
+        yk__pace_end(&t->pace, &t->pool->each);
+    else if (t->single && yk__guard_pace(t->pool))
+        atomic_store_explicit(&t->pool->each, 0, memory_order_relaxed);
+    t->single = single;
+    t->pace.jobs = 0;
+}
+
+/* False: this thread has been written off meanwhile. */
+static bool serve_one(thread *t, thread_job *job, bool more)
+{
+    if (more)
+        yk__guard_call(t->pool);
+    yk__pace_job(&t->pace, &t->pool->each);
+    bool ran = run_job(t, job);
+    yk_future_unref(&job->work.future);
+    return ran;
+}
+
+/* Until somebody wakes it; it may have to stand guard first. False: it was idle for too long. */
+static bool sleep_idle(thread *t, bool stays)
+{
+    thread_pool *p = t->pool;
+    bool guards = !t->single && yk__guard_begin(p);
+    if (!guards) {
+        if (!yk__tq_sleep(p, t->at, sleeps_until(p, stays)))
+            return false;
+        guards = t->at->guards;
+    }
+    if (guards)
+        yk__guard_stand(p, t->at);
+    return true;
+}
+
 static outcome serve(thread *t)
 {
     thread_pool *p = t->pool;
@@ -588,22 +635,21 @@ static outcome serve(thread *t)
             return LEFT_EARLY;
         thread_job *job = yk__tq_take(p, &more);
         if (job) {
-            if (more)
-                yk__tq_wake_one(p);
-            bool written_off = !run_job(t, job);
-            yk_future_unref(&job->work.future);
-            stays = false;
-            if (written_off)
+            if (!serve_one(t, job, more))
                 return WRITTEN_OFF;
-        } else if (yk__thread_may_leave(p)) {
+            stays = false;
+            continue;
+        }
+        end_burst(t);
+        show_finished(t->at);
+        if (yk__thread_may_leave(p)) {
             atomic_fetch_sub(&p->serving, 1);
             return LEAVES;
-        } else {
-            bool idle = !yk__tq_sleep(p, t->at, sleeps_until(p, stays));
-            if (idle && leave_early(t, true))
-                return LEFT_EARLY;
-            stays = idle && are_few(p);
         }
+        bool idle = !sleep_idle(t, stays);
+        if (idle && leave_early(t, true))
+            return LEFT_EARLY;
+        stays = idle && are_few(p);
     }
 }
 
