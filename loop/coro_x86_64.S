@@ -10,6 +10,9 @@
  * return stack does not expect it, and a wrong prediction costs more than all the rest of the switch
  * (2-5 ns with the jump, 7-19 with `ret`, depending on the machine).
  *
+ * The two control words are loaded only where they differ, which is next to never: to load them
+ * waits for the other stack's memory, and everything after it for that.
+ *
  * Control-flow protection: the jump carries `notrack`, for it lands behind a call and not on an
  * endbr64. With a shadow stack this switch does not work (a shadow stack of its own for every
  * coroutine would need a system call or two each); so this file claims no such support in a
@@ -47,13 +50,18 @@ yk__coro_jump:
     .cfi_adjust_cfa_offset 8
     stmxcsr (%rsp)
     fnstcw  4(%rsp)
+    movl    (%rsp), %eax
+    movzwl  4(%rsp), %edx
     movq    %rsp, (%rdi)
 
     /* The other stack has the same layout, so what was said about the frame stays true. */
     movq    %rsi, %rsp
-    ldmxcsr (%rsp)
-    fldcw   4(%rsp)
-    addq    $8, %rsp
+    .cfi_remember_state
+    cmpl    %eax, (%rsp)
+    jne     2f
+1:  cmpw    %dx, 4(%rsp)
+    jne     3f
+4:  addq    $8, %rsp
     .cfi_adjust_cfa_offset -8
     popq    %r15
     .cfi_adjust_cfa_offset -8
@@ -77,6 +85,12 @@ yk__coro_jump:
     .cfi_adjust_cfa_offset -8
     .cfi_register rip, rcx
     notrack jmp *%rcx
+
+    .cfi_restore_state
+2:  ldmxcsr (%rsp)
+    jmp     1b
+3:  fldcw   4(%rsp)
+    jmp     4b
     .cfi_endproc
     .size yk__coro_jump, .-yk__coro_jump
 

@@ -287,6 +287,16 @@ static void step(yk_loop *loop, yk__task *t)
         finish(loop, t);
 }
 
+/* Where there are many tasks, their stacks are in no near cache any more. */
+static void prefetch(const yk__task *t)
+{
+    const char *sp = t->coro.sp;
+    __builtin_prefetch(sp);
+    __builtin_prefetch(sp + 64);
+    __builtin_prefetch(sp + 128);
+    __builtin_prefetch(sp + 192);
+}
+
 void yk__task_run_ready(yk_loop *loop)
 {
     for (size_t steps = 0; loop->first_ready && steps < FAIR_SHARE;) {
@@ -294,6 +304,8 @@ void yk__task_run_ready(yk_loop *loop)
         loop->first_ready = loop->last_ready = NULL;
         for (; t; t = next, steps++) {
             next = t->next_ready;
+            if (next)
+                prefetch(next);
             step(loop, t);
         }
     }
