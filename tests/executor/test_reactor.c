@@ -356,6 +356,11 @@ static void counted_abandon(yk__source *s)
     ((struct counted *)s)->abandoned++;
 }
 
+static bool counted_look(const yk__source *s)
+{
+    return atomic_load(&((const struct counted *)s)->pending) > 0;
+}
+
 static void add_counted(struct counted *c, yk__reactor *r)
 {
     *c = (struct counted){ .source = { .turn = counted_turn,
@@ -421,6 +426,43 @@ static void test_a_source_wakes_the_reactor_that_sleeps(void **state)
     assert_int_equal(c.abandoned, 0);
 }
 
+/* While it does not want to sleep it looks, and says nothing of a sleep to those who would wake it.
+ */
+static void test_a_reactor_that_stays_awake_looks_for_more(void **state)
+{
+    (void)state;
+    yk__reactor r;
+    open_reactor(&r);
+    struct counted c;
+    add_counted(&c, &r);
+    c.source.look = counted_look;
+    atomic_store(&c.pending, 1);
+    assert_false(yk__reactor_again(&r)); /* it need not */
+    assert_false(yk__reactor_park(&r));
+    assert_int_equal(atomic_load(&c.parked), 0);
+    assert_true(yk__reactor_turn(&r));
+
+    yk__reactor_stay_awake(&r, 3000000000u);
+    assert_false(yk__reactor_again(&r));
+    assert_false(yk__reactor_park(&r));
+    atomic_store(&c.pending, 1);
+    assert_true(yk__reactor_again(&r));
+    assert_true(yk__reactor_turn(&r));
+    atomic_store(&c.pending, 1);
+    while (yk__reactor_again(&r)) /* not for ever: descriptors want to be looked at */
+        ;
+    assert_true(yk__reactor_turn(&r));
+    assert_int_equal(atomic_load(&c.parked), 0);
+
+    yk__reactor_stay_awake(&r, 1000000);
+    while (!yk__reactor_park(&r))
+        ;
+    assert_int_equal(atomic_load(&c.parked) & 1, 1);
+    yk__reactor_unpark(&r);
+    assert_int_equal(atomic_load(&c.parked) & 1, 0);
+    yk__reactor_destroy(&r);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -433,6 +475,7 @@ int main(void)
         TEST(test_descriptors_are_watched_until_they_are_not),
         TEST(test_a_source_may_remove_any_in_its_turn),
         TEST(test_a_source_wakes_the_reactor_that_sleeps),
+        TEST(test_a_reactor_that_stays_awake_looks_for_more),
     };
     return RUN_TESTS("reactor", tests);
 }
