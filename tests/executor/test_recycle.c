@@ -1,10 +1,12 @@
 /* Workers that retire: after so many jobs, or when they have grown too large (T10 to T16). */
 #include "faults.h"
 
+#include <linux/futex.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -286,8 +288,8 @@ static void test_T11_streams_progress_and_retries_go_on_while_workers_leave(void
 static void slow_farewell(void *arg)
 {
     word *leaving = *(word **)arg;
-    while (word_get(leaving) == 0)
-        support_pause();
+    while (word_get(leaving) == 0) /* asleep: they are many, and the pool is to get on */
+        syscall(SYS_futex, leaving, FUTEX_WAIT, 0, NULL, NULL, 0);
 }
 
 /* Finalizers that take their time: what waits is done by others, and these do not become any
