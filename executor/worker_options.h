@@ -55,9 +55,9 @@ extern "C" {
  * all cores compute, a tenth of the ticks of a loop that is busy for a fifth of the time are then
  * late by 0.1 to 0.2 ms or more, instead of 1.8 ms. Beside foreign programs that want all CPUs such
  * workers get a little more than half of what normal ones get. Where a nice value cannot be set
- * they go without, and no error is told. Threads whose jobs take a microsecond or less do better with
- * YK_SCHED_NORMAL, up to three times as well: where they share a CPU with the loop, it takes that
- * from nicer ones with every result that wakes it.
+ * they go without, and no error is told. Threads whose jobs take a microsecond or less do better
+ * with YK_SCHED_NORMAL, up to three times as well: where they share a CPU with the loop, it takes
+ * that from nicer ones with every result that wakes it.
  *
  * YK_SCHED_IDLE keeps a loop punctual that is busy for half of the time, too, but beside foreign
  * programs, or computing threads of the same program, such workers get a hundredth of the CPUs, and
