@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <semaphore.h>
+#include <string.h>
 #include <uv.h>
 
 #include "loop/loop.h"
@@ -412,24 +413,38 @@ static void test_W15_W16_as_completed_with_a_deadline(void **state)
     unref_all(f, 3);
 }
 
+/* A future that has failed, and whose error nobody looked at, says so when it is freed. */
+static void count_freed(const char *line, void *freed)
+{
+    *(int *)freed += strstr(line, "nobody looked at") != NULL;
+}
+
 static void test_W17_as_completed_lets_go_of_what_it_handed_out(void **state)
 {
     (void)state;
-    yk_future *f[3] = { done(), failed(), cancelled() };
+    int freed = 0;
+    yk_set_log(count_freed, &freed);
+    yk_future *f[3] = { failed(), failed(), failed() };
     yk_as_completed *each = yk_as_completed_new(f, 3);
     yk_future *next;
-    while (yk_as_completed_next(each, &next, 0) == 0)
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(yk_as_completed_next(each, &next, 0), 0);
+        assert_int_equal(freed, i);
         yk_future_unref(next); /* the last reference: freed while the iterator lives */
+        assert_int_equal(freed, i + 1);
+    }
     yk_as_completed_free(each);
     for (int i = 0; i < 3; i++)
         f[i] = pending();
     each = yk_as_completed_new(f, 3);
     for (int i = 0; i < 2; i++) {
-        yk_future_cancel(f[i]);
+        assert_int_equal(yk_future_set_error(f[i], UV_EIO, NULL), 0);
         assert_int_equal(yk_as_completed_next(each, &next, 0), 0);
         assert_ptr_equal(next, f[i]);
         yk_future_unref(next);
+        assert_int_equal(freed, 3 + i + 1);
     }
+    yk_set_log(NULL, NULL);
     yk_future_unref(f[2]); /* one that it has not handed out */
     yk_as_completed_free(each);
 }
