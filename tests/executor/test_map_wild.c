@@ -102,6 +102,15 @@ static bool take_one(struct wild *w, yk_map *m, struct source *s, bool in_order,
     return true;
 }
 
+/* A wake-up that a map was to have consumed would end another wait before its time. */
+static void wait_for_nothing(struct wild *w)
+{
+    yk_future *never = yk_future_new();
+    int err = yk_await_until(never, yk_now() + 10000);
+    RIGHT(err == UV_ETIMEDOUT || err == YK_ECANCELED);
+    yk_future_unref(never);
+}
+
 static void one_map(struct wild *w, uint32_t *lot)
 {
     struct source s = { .n = (int)chance(lot, MOST), .lot = lot };
@@ -121,6 +130,7 @@ static void one_map(struct wild *w, uint32_t *lot)
     while (patience-- > 0 && take_one(w, m, &s, !o.as_completed, seen, &taken))
         ;
     yk_map_free(m);
+    wait_for_nothing(w);
 }
 
 static int take_results(void *arg)
