@@ -591,10 +591,12 @@ static void limits(const backend *b)
     f = backend_submit(b, ex, job_grab, &(size_t){ 128 << 20 }, sizeof(size_t));
     assert_int_equal(yk_await(f), UV_ENOMEM);
     yk_future_unref(f);
-    f = backend_submit(b, ex, job_burn, NULL, 0);
-    assert_int_equal(yk_await(f), YK_ECRASHED);
-    assert_int_equal(yk_future_error(f)->signal, SIGXCPU);
-    yk_future_unref(f);
+    if (!b->hybrid) { /* a second of CPU time takes a busy machine half a minute */
+        f = backend_submit(b, ex, job_burn, NULL, 0);
+        assert_int_equal(yk_await(f), YK_ECRASHED);
+        assert_int_equal(yk_future_error(f)->signal, SIGXCPU);
+        yk_future_unref(f);
+    }
     assert_works(b, ex);
     backend_close(ex);
 }
