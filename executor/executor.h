@@ -64,7 +64,9 @@ typedef struct yk_pool_options {
  * true, a wait of yoke's in which it sleeps returns YK_ECANCELED (once), and a system call in which
  * it blocks returns EINTR: the thread is sent a signal, several times until the job ends. That is a
  * real-time signal that the program has left at its default, the highest below SIGRTMAX; yoke takes
- * it when the first thread is started, and no thread but the pools' own has it unblocked.
+ * it when the first thread is started, and no thread but the pools' own has it unblocked. All other
+ * signals are blocked in these, but for those that a fault raises; a program that a job starts with
+ * fork() and exec() inherits that.
  *
  * A thread cannot be killed. A job that has not returned kill_grace_ms after it was asked to stop
  * is written off: its future ends (YK_ECANCELED, YK_EJOBTIMEOUT), another thread takes its place,

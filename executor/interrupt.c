@@ -33,6 +33,14 @@ static void choose(void)
         chosen = 0;
 }
 
+void yk__interrupt_mask(sigset_t *mask)
+{
+    static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS };
+    sigfillset(mask);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        sigdelset(mask, faults[i]);
+}
+
 void yk__interrupt_allow(sigset_t *mask)
 {
     pthread_once(&once, choose);

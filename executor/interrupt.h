@@ -13,6 +13,10 @@
 #include <signal.h>
 #include <stdbool.h>
 
+/* What yoke's own threads block: signals are for the program's threads, but for those that a fault
+ * raises in a job or a callback, for which the program may have a handler. */
+void yk__interrupt_mask(sigset_t *mask);
+
 /* Takes the signal out of a mask of blocked ones. Any thread. */
 void yk__interrupt_allow(sigset_t *mask);
 

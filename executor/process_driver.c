@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "arena.h"
+#include "interrupt.h"
 #include "park.h"
 #include "process_pool.h"
 #include "process_terms.h"
@@ -596,9 +597,9 @@ static void *driver_main(void *arg)
 
 static int create_thread(struct process_pool *p)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    sigset_t mask, before;
+    yk__interrupt_mask(&mask);
+    pthread_sigmask(SIG_SETMASK, &mask, &before);
     p->own_thread = true; /* before the thread looks at it */
     int rc = pthread_create(&p->thread, NULL, driver_main, p);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

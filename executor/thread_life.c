@@ -42,17 +42,16 @@ void yk__thread_life_destroy(thread_pool *p)
 
 /* ---- Starting ------------------------------------------------------------------------------- */
 
-/* A new thread has inherited all of this from whoever needed it first, which may be a worker of
- * another pool. What it is not allowed to change stays. */
-static void be_like_the_maker(const thread_life *l)
+/* What it is not allowed to change stays. */
+void yk__thread_like_the_maker(const thread_pool *p)
 {
+    const thread_life *l = &p->life;
     cpu_set_t cpus;
     if (l->policy >= 0 && sched_getscheduler(0) != l->policy)
         sched_setscheduler(0, l->policy, &l->param);
     if (l->cpus_known && !sched_getaffinity(0, sizeof cpus, &cpus) && !CPU_EQUAL(&cpus, &l->cpus))
         sched_setaffinity(0, sizeof l->cpus, &l->cpus);
-    int by = l->spec ? l->spec->options.nice : 0;
-    if (by == 0 && getpriority(PRIO_PROCESS, 0) != l->nice)
+    if (getpriority(PRIO_PROCESS, 0) != l->nice)
         setpriority(PRIO_PROCESS, 0, l->nice);
 }
 
@@ -122,7 +121,7 @@ outcome yk__thread_start(thread *t)
 {
     const thread_life *l = &t->pool->life;
     char message[sizeof l->message];
-    be_like_the_maker(l);
+    yk__thread_like_the_maker(t->pool);
     int err = yk__worker_schedule_from(l->spec, l->nice);
     if (!err)
         err = initialize(t);
@@ -199,6 +198,8 @@ int yk__thread_pool_resize(yk_executor *ex, unsigned workers)
 bool yk__thread_is_too_many(thread_pool *p, const place *at)
 {
     uint32_t target = atomic_load(&p->target);
+    if (atomic_load(&p->closing))
+        return false; /* all of them stay until all is done */
     return at->index >= target &&
            (atomic_load(&p->blocked) == 0 || atomic_load(&p->serving) > target);
 }

@@ -371,6 +371,7 @@ static void *monitor_main(void *arg)
     char name[16];
     snprintf(name, sizeof name, "%.9s-watch", p->ex.name);
     pthread_setname_np(pthread_self(), name);
+    yk__thread_like_the_maker(p);
     yk__running_for = &p->ex; /* for the callbacks of the futures that it ends */
     for (;;) {
         uint32_t bell = atomic_load(&m->bell);
@@ -387,9 +388,9 @@ static void *monitor_main(void *arg)
 
 static int create(thread_pool *p)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    sigset_t mask, before;
+    yk__interrupt_mask(&mask);
+    pthread_sigmask(SIG_SETMASK, &mask, &before);
     int rc = pthread_create(&p->monitor.id, NULL, monitor_main, p);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return -rc;

@@ -332,6 +332,10 @@ void yk__thread_life_destroy(thread_pool *p);
 outcome yk__thread_start(thread *t);
 void yk__thread_finalize(thread *t);
 
+/* Gives the calling thread the scheduling of the thread that made the pool: a new thread inherits
+ * it from whoever needed it first, which may be a worker of another pool. */
+void yk__thread_like_the_maker(const thread_pool *p);
+
 /* Whether it runs code of the program's before it is ready. */
 bool yk__thread_starts_slowly(const thread_pool *p);
 

@@ -288,12 +288,10 @@ void yk__thread_fail_waiting(thread_pool *p, int code, const char *message)
 
 static void *worker_main(void *arg);
 
-/* With all signals blocked but the one that interrupts system calls: they are for the program's own
- * threads. */
 static int create_thread(thread *t)
 {
     sigset_t mask, before;
-    sigfillset(&mask);
+    yk__interrupt_mask(&mask);
     yk__interrupt_allow(&mask);
     pthread_sigmask(SIG_SETMASK, &mask, &before);
     int rc = pthread_create(&t->id, NULL, worker_main, t);

@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -829,6 +831,50 @@ static void test_I07_what_is_set_for_threads_is_not_inherited_from_thread_to_thr
     on_threads(not_added_twice);
 }
 
+/* ---- A program's own handler for faults -------------------------------------------------------
+ */
+
+static _Thread_local sigjmp_buf rescue;
+
+static void rescued(int sig)
+{
+    siglongjmp(rescue, sig);
+}
+
+static int job_faults(yk_job *job)
+{
+    volatile char *page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int sig = sigsetjmp(rescue, 1);
+    if (sig == 0)
+        (void)page[0];
+    munmap((void *)page, 4096);
+    return yk_job_return(job, &sig, sizeof sig);
+}
+
+static void own_handler(const backend *b)
+{
+    if (b->processes)
+        return;
+    struct sigaction action = { .sa_handler = rescued }, before;
+    sigaction(SIGSEGV, &action, &before);
+    yk_executor *ex = OPEN(b, .workers = 1);
+    for (int i = 0; i < 3; i++) {
+        int sig = 0;
+        yk_future *f = backend_submit(b, ex, job_faults, NULL, 0);
+        assert_int_equal(yk_await_into(f, &sig, sizeof sig), 0);
+        assert_int_equal(sig, SIGSEGV);
+        yk_future_unref(f);
+    }
+    backend_close(ex);
+    sigaction(SIGSEGV, &before, NULL);
+}
+
+static void test_P04_on_threads_a_fault_comes_to_the_programs_own_handler(void **state)
+{
+    (void)state;
+    on_threads(own_handler);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -851,6 +897,7 @@ int main(void)
         TEST(test_I05_a_thread_that_hangs_at_its_start_does_not_hold_up_a_shutdown),
         TEST(test_I02_a_job_whose_deputy_cannot_start_does_not_hang),
         TEST(test_I07_what_is_set_for_threads_is_not_inherited_from_thread_to_thread),
+        TEST(test_P04_on_threads_a_fault_comes_to_the_programs_own_handler),
     };
     return RUN_TESTS("threads", tests);
 }
