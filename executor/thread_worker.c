@@ -558,6 +558,8 @@ static bool leave_early(thread *t, bool idle)
 static void leave_quietly(thread *t)
 {
     thread_pool *p = t->pool;
+    pthread_mutex_lock(&p->lock); /* until who writes it off has done so: it may just have begun */
+    pthread_mutex_unlock(&p->lock);
     atomic_fetch_sub(&p->stuck, 1);
     free(t);
     yk__executor_release(&p->ex);
