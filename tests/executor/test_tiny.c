@@ -1,4 +1,5 @@
-/* Tiny jobs are left to one worker, and woken for late; what is not tiny among them must not suffer.
+/* Tiny jobs are left to one worker, and woken for late; what is not tiny among them must not
+ * suffer.
  */
 #include "support/backends.h"
 
