@@ -530,13 +530,21 @@ static bool is_surplus(const thread *t, bool idle)
     return idle && !are_few(p);
 }
 
+/* Nothing waits, and yet not all is done: somebody is at it (a canceller, a submitter) and counts
+ * on the pool, which lives as long as one of its threads does. */
+static bool is_counted_on(thread_pool *p, bool has_work)
+{
+    return p->alive == 1 && !has_work && yk__thread_unfinished(p) > 0;
+}
+
 /* Leaves before the pool does, if it may. */
 static bool leave_early(thread *t, bool idle)
 {
     thread_pool *p = t->pool;
+    bool has_work = yk__tq_has_work(p);
     pthread_mutex_lock(&p->lock);
-    bool leaves =
-        !atomic_load(&p->closing) && is_surplus(t, idle) && yk__thread_cancellers_are_done(p);
+    bool leaves = !atomic_load(&p->closing) && is_surplus(t, idle) &&
+                  yk__thread_cancellers_are_done(p) && !is_counted_on(p, has_work);
     if (leaves)
         atomic_fetch_sub(&p->serving, 1);
     pthread_mutex_unlock(&p->lock);

@@ -270,6 +270,75 @@ static void test_E05_a_cancelled_wait_for_a_map_loses_nothing(void **state)
     on_every_backend(map_wait_cancelled);
 }
 
+/* ---- A cancellation and a worker that was idle for long ---------------------------------------
+ */
+
+/* Who cancels is held up by a callback, before the pool knows. */
+static int wait_in_callback(yk_future *f, void *arg)
+{
+    (void)f;
+    word *w = arg;
+    word_set(&w[2], 1);
+    while (!word_get(&w[3]))
+        sched_yield();
+    return 0;
+}
+
+static void *cancel_it(void *f)
+{
+    yk_future_cancel(f);
+    return NULL;
+}
+
+struct closing {
+    yk_executor *ex;
+    _Atomic bool closed;
+};
+
+static void *close_it(void *arg)
+{
+    struct closing *c = arg;
+    assert_int_equal(yk_executor_close(c->ex), 0);
+    atomic_store(&c->closed, true);
+    return NULL;
+}
+
+static void cancelled_and_idle(const backend *b)
+{
+    if (b->on_loop || b->processes)
+        return;
+    struct closing c = { .ex = OPEN(b, .workers = 1, .worker = { .idle_timeout_ms = 1 }) };
+    word *w = words_new(4);
+    block until_go = { .begun = &w[0], .go = &w[1] };
+    yk_future *first = backend_submit(b, c.ex, job_block, &until_go, sizeof until_go);
+    eventually(word_get(&w[0]) == 1);
+    yk_future *f = backend_submit(b, c.ex, job_nothing, NULL, 0);
+    assert_int_equal(yk_future_on_end(f, wait_in_callback, w), 0);
+    pthread_t canceller, closer;
+    pthread_create(&canceller, NULL, cancel_it, f);
+    eventually(word_get(&w[2]) == 1);
+    word_set(&w[1], 1);
+    assert_int_equal(yk_await(first), 0);
+    for (int i = 0; i < 50; i++)
+        support_pause(); /* it may leave now, if it is wrong */
+    pthread_create(&closer, NULL, close_it, &c);
+    for (int i = 0; i < 50; i++)
+        support_pause();
+    assert_false(atomic_load(&c.closed)); /* a canceller counts on the pool */
+    word_set(&w[3], 1);
+    pthread_join(canceller, NULL);
+    pthread_join(closer, NULL);
+    yk_future_unref(first);
+    yk_future_unref(f);
+    yk_arena_free(w);
+}
+
+static void test_S05_a_pool_outlives_a_cancellation_that_takes_its_time(void **state)
+{
+    (void)state;
+    on_every_backend(cancelled_and_idle);
+}
+
 /* ---- A forced shutdown and those who submit ---------------------------------------------------
  */
 
@@ -324,6 +393,7 @@ int main(void)
         TEST(test_T01_a_job_that_stops_of_itself_at_its_limit_has_timed_out),
         TEST(test_E24_a_job_expires_while_its_submitter_waits_for_room),
         TEST(test_E05_a_cancelled_wait_for_a_map_loses_nothing),
+        TEST(test_S05_a_pool_outlives_a_cancellation_that_takes_its_time),
         TEST(test_S14_a_forced_shutdown_ends_what_is_submitted_at_that_moment),
     };
     return RUN_TESTS("meetings", tests);
