@@ -54,7 +54,7 @@ typedef struct yk_pool_options {
                          loop that drives the pool takes turn after turn instead of sleeping (all
                          its other input is served), while there are fewer busy workers than CPUs.
                          0: processes do so for 6 at most, where jobs are tinier than that and it
-                         has lately cost less than sleeping. Threads: not yet */
+                         has lately cost less than sleeping. Threads take no notice */
     yk_worker_options worker; /* how its workers start, run and end: worker_options.h */
 } yk_pool_options;
 
