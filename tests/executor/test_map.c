@@ -427,6 +427,63 @@ static void test_E06_a_worker_that_dies_costs_its_chunk(void **state)
     on_processes(dies_in_a_chunk);
 }
 
+/* A chunk that is asked to stop goes no further than the input that it is at. */
+static void stopped_in_a_chunk(const backend *b)
+{
+    enum { N = 4 };
+    word *w = words_new(1);
+    block endless[N];
+    for (int i = 0; i < N; i++)
+        endless[i] = (block){ .begun = &w[0] };
+    yk_executor *ex = OPEN(b, .workers = 1, .kill_grace_ms = 600000);
+    yk_map *m = yk_map_start_with(ex, job_block, endless, N, sizeof *endless, .chunk = N,
+                                  .window = N, .job = { .kind = b->kind });
+    eventually(word_get(&w[0]) == 1);
+    assert_int_equal(yk_executor_shutdown(ex, .cancel_running = true), 0);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(yk_map_next(m, NULL, 0), YK_ECANCELED);
+    assert_int_equal(yk_map_next(m, NULL, 0), YK_END);
+    assert_int_equal(word_get(&w[0]), 1);
+    yk_map_free(m);
+    backend_close(ex);
+    yk_arena_free(w);
+}
+
+static void test_E06_a_chunk_that_is_stopped_begins_no_more_inputs(void **state)
+{
+    (void)state;
+    on_every_backend(stopped_in_a_chunk);
+}
+
+static int job_fail_in_words_or_not(yk_job *job)
+{
+    int n = *(const int *)yk_job_arg(job);
+    return n % 2 ? UV_EIO : yk_job_fail(job, UV_ESPIPE, "%d is even", n);
+}
+
+static void messages_in_a_chunk(const backend *b)
+{
+    fill_inputs();
+    yk_executor *ex = OPEN(b, .workers = 1);
+    yk_map *m = yk_map_start_with(ex, job_fail_in_words_or_not, inputs, 4, sizeof *inputs,
+                                  .chunk = 4, .window = 4, .job = { .kind = b->kind });
+    for (int i = 0; i < 4; i++) {
+        char message[32];
+        snprintf(message, sizeof message, "%d is even", inputs[i]);
+        assert_int_equal(yk_map_next(m, NULL, 0), inputs[i] % 2 ? UV_EIO : UV_ESPIPE);
+        assert_string_equal(yk_future_error(yk_map_last(m))->message,
+                            inputs[i] % 2 ? yk_strerror(UV_EIO) : message);
+    }
+    yk_map_free(m);
+    backend_close(ex);
+}
+
+static void test_E06_each_input_of_a_chunk_has_its_own_message(void **state)
+{
+    (void)state;
+    on_every_backend(messages_in_a_chunk);
+}
+
 /* A worker process may write anything where results should be. */
 static void test_E06_results_of_a_chunk_that_make_no_sense(void **state)
 {
@@ -760,6 +817,8 @@ int main(void)
         TEST(test_E06_map_in_chunks_of_all_sizes),
         TEST(test_E06_inputs_and_results_of_all_sizes_in_chunks),
         TEST(test_E06_a_worker_that_dies_costs_its_chunk),
+        TEST(test_E06_a_chunk_that_is_stopped_begins_no_more_inputs),
+        TEST(test_E06_each_input_of_a_chunk_has_its_own_message),
         TEST(test_E06_results_of_a_chunk_that_make_no_sense),
         TEST(test_E07_a_source_that_fails_gives_what_came_before),
         TEST(test_E27_a_lazy_source_is_throttled_as_results_are_taken),
