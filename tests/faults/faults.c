@@ -108,9 +108,11 @@ static void report(const scenario *s, enum faulty what, enum side side, unsigned
     inject_show_where();
 }
 
+long __real_syscall(long number, ...); /* the one that never fails */
+
 static bool wait_for(pid_t pid, int *status)
 {
-    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    int fd = (int)__real_syscall(SYS_pidfd_open, pid, 0);
     struct pollfd p = { .fd = fd, .events = POLLIN };
     struct timespec patience = { .tv_sec = PATIENCE_S * support_slowness() };
     int ended = ppoll(&p, 1, &patience, NULL); /* one that never fails */
