@@ -8,22 +8,8 @@
 #include <string.h>
 #include <uv.h>
 
-#include "executor/channel.h"
 #include "executor/shared.h"
-
-/* The one channel that is mapped in a worker. */
-static yk__channel *own_channel(void)
-{
-    FILE *maps = fopen("/proc/self/maps", "re");
-    char line[512];
-    void *at = NULL;
-    while (maps && !at && fgets(line, sizeof line, maps))
-        if (strstr(line, "yoke-channel"))
-            sscanf(line, "%p", &at);
-    if (maps)
-        fclose(maps);
-    return at;
-}
+#include "own_channel.h"
 
 enum deed {
     FINISHED_ONE_TOO_MANY,
