@@ -31,6 +31,7 @@ struct yk__stream {
     uint64_t woke; /* the `wait_for` that the job was last woken for */
     uint32_t sleeps;
     bool broken; /* it is no stream of records; nothing is read any more */
+    bool over;   /* the reader has been told of its end */
 };
 
 /* ---- Life ----------------------------------------------------------------------------------- */
@@ -51,8 +52,8 @@ static void stream_ended(yk_future *f, void *arg)
 {
     (void)f;
     yk__stream *s = arg;
-    atomic_store(&s->ended, true);
     yk__stream_close(s, YK_ECANCELED); /* a thread may still be at it when its future has ended */
+    atomic_store(&s->ended, true);
     yk__stream_rouse(s);
 }
 
@@ -185,7 +186,9 @@ int yk_job_emit(yk_job *job, const void *data, size_t len)
     write_at(ring, tail + HEADER, data, len);
     atomic_store(&ring->tail, tail + HEADER + len);
     wake_reader(job);
-    return 0;
+    /* Nobody takes what a job emits after it was written off. `ended` is looked at after the record
+     * was published, by the reader before it looks for one: it is taken, or this is seen. */
+    return job->stream && atomic_load(&job->stream->ended) ? YK_ECANCELED : 0;
 }
 
 /* ---- The reader's side ---------------------------------------------------------------------- */
@@ -248,6 +251,8 @@ static int take(yk__stream *s, void *out, size_t cap, size_t *len)
 {
     if (s->broken)
         return UV_EPROTO;
+    if (s->over)
+        return YK_END;
     uint64_t there = atomic_load(&s->ring->tail) - s->head;
     if (there == 0)
         return UV_EAGAIN;
@@ -297,8 +302,10 @@ static int next(const yk_future *f, yk__stream *s, void *out, size_t cap, size_t
         int err = take(s, out, cap, len);
         if (err != UV_EAGAIN)
             return err;
-        if (ended)
+        if (ended) {
+            s->over = true;
             return YK_END;
+        }
         if (deadline == 0)
             return UV_ETIMEDOUT;
         yk__parker *parker = yk__parker_current();

@@ -3,14 +3,18 @@
  * Partial results. A job that was submitted with the option `stream` emits records; whoever holds
  * its future takes them one by one, while the job goes on:
  *
- *   static int search(yk_job *job)                  yk_future *f = yk_submit_with(pool, search,
- * ..., {                                                                  .stream = 64 << 10);
- *       while (...)                                 struct hit h;
- *           if (yk_job_emit(job, &hit, sizeof hit)) size_t n;
- *               return YK_ECANCELED;                while (yk_stream_next(f, &h, sizeof h, &n,
- *       return 0;                                                         YK_FOREVER) == 0)
- *   }                                                   ... h ...
- *                                                   int err = yk_await(f);
+ *   static int search(yk_job *job)
+ *   {
+ *       while (...)
+ *           if (yk_job_emit(job, &hit, sizeof hit))
+ *               return YK_ECANCELED;
+ *       return 0;
+ *   }
+ *
+ *   yk_future *f = yk_submit_with(pool, search, &what, sizeof what, .stream = 64 << 10);
+ *   while (yk_stream_next(f, &hit, sizeof hit, NULL, YK_FOREVER) == 0)
+ *       ... hit ...
+ *   int err = yk_await(f);
  *
  * Records come whole and in order; after the last one comes YK_END, and then the future tells of
  * the job's own result or error as ever. A worker process that dies has emitted what it had
@@ -20,8 +24,11 @@
  * `stream` is a number of bytes, the window: so much may wait unread. A job that finds it full
  * waits until the reader has taken some; it stops waiting when it is asked to stop (cancelled, its
  * time is over, shutdown), and when nobody is left who could read: then all that hold the future
- * are the executor itself. A record of at most `stream` bytes fits in; each takes 4 bytes beside
- * its own, and an empty record is a record.
+ * are the executor itself. A job that has committed (yk_job_commit) is not asked to stop: it waits
+ * for its reader. So does a shutdown that lets jobs finish: whoever waits in it without a deadline
+ * must not be the one who should read. A job that waits for room keeps its worker: a reader that is
+ * a job itself belongs in another pool. A record of at most `stream` bytes fits in; each takes 4
+ * bytes beside its own, and an empty record is a record.
  *
  * Progress. Any job may say how far it is, and anybody who holds the future may look, at any time
  * and at no cost to the job. To show it at a steady rate, wait in steps:
@@ -75,9 +82,9 @@ int yk_stream_next(yk_future *f, void *out, size_t cap, size_t *len, uint64_t de
 void yk_job_progress(yk_job *job, uint64_t done, uint64_t total);
 
 /* How far the job behind `f` has come, as of its last yk_job_progress, from any thread: 0 of 0 if
- * it has said nothing. Stays after the end as it was then. *total is at least as new as *done: a
- * job whose total only grows is never seen past it. Returns 0, or UV_EINVAL for a future that is no
- * job's. */
+ * it has said nothing. Stays after the end as it was then (unless the job was written off, and goes
+ * on). *total is at least as new as *done: a job whose total only grows is never seen past it.
+ * Returns 0, or UV_EINVAL for a future that is no job's. */
 int yk_future_progress(const yk_future *f, uint64_t *done, uint64_t *total);
 
 #ifdef __cplusplus
