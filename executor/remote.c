@@ -757,6 +757,9 @@ static void settle_open_jobs(remote *r)
         job->on = NULL;
         yk__work_left(&job->work, true);
         r->open--;
+        /* It may have died before its call was heard, and be run again: see ring.h, `woken`. */
+        if (job->work.future.stream)
+            yk__stream_rouse(job->work.future.stream);
         lose(r, job);
     }
     r->settled = r->submitted;
