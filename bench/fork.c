@@ -1,4 +1,5 @@
-/* bench fork: how long 100 workers take from a parent that is large and busy, beside fork(). */
+/* bench fork: how long 100 workers take from a parent that is large and busy, beside ten
+ * calls of fork(). */
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 #include "executor/wait.h"
 #include "tests/support/noise.h"
 
-enum { WORKERS = 100, THREADS = 64, ROUNDS = 5 };
+enum { WORKERS = 100, CHILDREN = 10, THREADS = 64, ROUNDS = 5 };
 #define GIB ((size_t)1 << 30)
 
 static int job_come(yk_job *job)
@@ -51,13 +52,13 @@ static uint64_t start_workers(_Atomic unsigned *come)
 
 static uint64_t fork_children(void)
 {
-    pid_t pids[WORKERS];
+    pid_t pids[CHILDREN];
     uint64_t begin = yk_now();
-    for (int i = 0; i < WORKERS; i++)
+    for (int i = 0; i < CHILDREN; i++)
         if ((pids[i] = fork()) == 0)
             _exit(0);
     uint64_t took = yk_now() - begin;
-    for (int i = 0; i < WORKERS; i++)
+    for (int i = 0; i < CHILDREN; i++)
         if (pids[i] > 0)
             waitpid(pids[i], NULL, 0);
     return took;
@@ -92,9 +93,9 @@ static void measure(const char *parent, unsigned threads, size_t bytes, _Atomic 
     qsort(workers, ROUNDS, sizeof *workers, by_value);
     qsort(children, ROUNDS, sizeof *children, by_value);
     char what[80];
-    snprintf(what, sizeof what, "%s: yoke's workers", parent);
+    snprintf(what, sizeof what, "%s: %d workers", parent, WORKERS);
     row(what, workers);
-    snprintf(what, sizeof what, "%s: fork() alone", parent);
+    snprintf(what, sizeof what, "%s: fork(), %d times", parent, CHILDREN);
     row(what, children);
 }
 
