@@ -106,10 +106,9 @@ int main(void)
     _Atomic unsigned *come = yk_arena_alloc(sizeof *come);
     if (!come)
         return 1;
-    printf(
-        "%d processes from one parent, median of %d (fastest to slowest): yoke's until each runs\n"
-        "a job, fork()'s until the last call has returned; %d CPUs\n",
-        WORKERS, ROUNDS, yk_cpu_count());
+    printf("From one parent: workers until each runs a job, fork() until the last call has\n"
+           "returned; median of %d (fastest to slowest), %d CPUs\n",
+           ROUNDS, yk_cpu_count());
     measure("small", 0, 4096, come);
     measure("1 GiB resident", 0, GIB, come);
     measure("1 GiB, 64 threads at work", THREADS, GIB, come);
