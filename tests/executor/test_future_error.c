@@ -322,7 +322,7 @@ static void kept(const backend *b)
     size_t before = bytes_in_use();
 
     f = backend_submit(b, ex, job_nothing, data, sizeof data);
-    assert_true(bytes_in_use() >= before + LARGE);
+    assert_true(bytes_in_use() > before + LARGE / 2); /* small things come and go beside it */
     assert_int_equal(yk_await(f), 0);
     yk_future_unref(f);
     eventually(bytes_in_use() < before + LARGE / 2); /* the argument went with the future */
