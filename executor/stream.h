@@ -26,8 +26,9 @@
  * time is over, shutdown), and when nobody is left who could read: then all that hold the future
  * are the executor itself. A job that has committed (yk_job_commit) is not asked to stop: it waits
  * for its reader. So does a shutdown that lets jobs finish: whoever waits in it without a deadline
- * must not be the one who should read. A job that waits for room keeps its worker: a reader that is
- * a job itself belongs in another pool. A record of at most `stream` bytes fits in; each takes 4
+ * must not be the one who should read. A job that waits for room on a
+ * thread makes room for others, as in any wait; a worker process stays with it: there a reader that
+ * is a job itself belongs in another pool. A record of at most `stream` bytes fits in; each takes 4
  * bytes beside its own, and an empty record is a record.
  *
  * Progress. Any job may say how far it is, and anybody who holds the future may look, at any time
