@@ -1,6 +1,6 @@
 /* executor/trace_events.h - where the pools tell the trace what happens. Not installed.
  *
- * While no trace is written, each of these places costs one relaxed load and a branch. While one
+ * While no trace is written, each of these places costs one load and a branch. While one
  * is, an event is copied into a ring without a lock; if the ring is full it is dropped and counted.
  * Any thread may call these.
  */
@@ -15,12 +15,12 @@
 struct yk__work;
 struct yk_future;
 
-/* Written by start and stop, relaxed: it orders nothing, the ring does. */
+/* Release by start, which has made the ring; acquire by those who then write into it. */
 extern _Atomic bool yk__trace_on;
 
 static inline bool yk__tracing(void)
 {
-    return atomic_load_explicit(&yk__trace_on, memory_order_relaxed);
+    return atomic_load_explicit(&yk__trace_on, memory_order_acquire);
 }
 
 /* Whose line of the trace: of worker `worker` of an executor. */
