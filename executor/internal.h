@@ -41,7 +41,7 @@ struct yk_executor {
     _Atomic uint32_t owners;
     yk_error *error; /* why it could not be made, or NULL */
     char name[12];
-    int workers; /* as asked for; YK_PER_CORE: as many as CPUs */
+    int workers;                 /* as asked for; YK_PER_CORE: as many as CPUs */
     _Atomic uint32_t unmeasured; /* one job in 1 + so many is measured; a mask. Relaxed: a hint */
 };
 
