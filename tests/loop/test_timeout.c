@@ -344,10 +344,8 @@ static int busy(void *unused)
     yk_timeout t;
     assert_int_equal(yk_timeout_begin(&t, yk_after_ms(1)), 0);
     int err;
-    long turns = 0;
     while ((err = yk_yield()) == 0)
-        turns++;
-    assert_true(turns >= 0);
+        ;
     assert_int_equal(yk_timeout_end(&t, err), UV_ETIMEDOUT);
     return assert_nothing_is_due();
 }
