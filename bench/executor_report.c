@@ -144,8 +144,10 @@ static const struct {
     { "threads, spinning / the same, round trip", THREAD_SPIN, UV, W1, 0, 8, true },
     { "threads, tasks / uv_queue_work, window 64", THREAD_TASKS, UV, W64, 1, 3.5, false },
     { "threads, 1 task / uv_queue_work, window 64", THREAD_WINDOW, UV, W64, 1, 3.5, false },
+    { "threads, map / uv_queue_work, window 64", THREAD_MAP, UV, W64, 1, 3.5, false },
     { "threads, tasks / uv_queue_work, window 1024", THREAD_TASKS, UV, W1024, 1, 4, false },
     { "threads, 1 task / uv_queue_work, window 1024", THREAD_WINDOW, UV, W1024, 1, 4, false },
+    { "threads, map / uv_queue_work, window 1024", THREAD_MAP, UV, W1024, 1, 4, false },
     { "threads, 1 task / GThreadPool, window 64", THREAD_WINDOW, GLIB, W64, 0, 0, false },
     { "threads, 1 task / oneTBB, window 64", THREAD_WINDOW, TBB, W64, 0, 0, false },
     { "processes / ProcessPoolExecutor, w. 1, round trip", PROCESS_TASKS, PYTHON, W1, 15, 20,
@@ -157,6 +159,7 @@ static const struct {
       false },
     { "processes, callbacks / ProcessPoolExecutor, w. 64", PROCESS_CALLBACKS, PYTHON, W64, 50, 400,
       false },
+    { "processes, map / ProcessPoolExecutor, window 64", PROCESS_MAP, PYTHON, W64, 50, 400, false },
     { "(bare pipe / ProcessPoolExecutor, window 64)", PIPE, PYTHON, W64, 0, 0, false },
     { "processes / bare pipe, window 1, jobs/s", PROCESS_TASKS, PIPE, W1, 0, 0, false },
     { "processes, tasks / bare pipe, window 64", PROCESS_TASKS, PIPE, W64, 0, 0.8, false },
@@ -217,6 +220,8 @@ static void show_ratios(FILE *out)
     fprintf(out, "\nyoke's own figures\n");
     show_line(out, "processes, 1 task, window 1024: million jobs/s",
               (target){ .value = speed(PROCESS_WINDOW, W1024) / 1e6, .goal = 10 });
+    show_line(out, "processes, map, window 1024: million jobs/s",
+              (target){ .value = speed(PROCESS_MAP, W1024) / 1e6, .goal = 10 });
     show_line(out, "killed to the next job's end, p50, ms",
               (target){ .value = half(RESPAWN, DEATHS) / 1e3, .goal = 1, .at_most = true });
     show_line(out, "the same, from a parent of 1 GiB",

@@ -2,6 +2,8 @@
  *
  *   tasks      a window of W is W tasks, each of which submits a job, awaits it, and begins again
  *   window     one task submits W jobs ahead, then awaits the oldest and submits the next
+ *   map        one yk_map over as many inputs as there is time for, 16 jobs in flight, each of W/16
+ *              inputs; not with a window below that
  *   callbacks  each job's callback submits the next, as with uv_queue_work (processes only: on
  *              threads a callback runs on the pool's thread and would never come to the loop)
  */
@@ -15,6 +17,7 @@
 #include "contender.h"
 #include "executor/arena.h"
 #include "executor/executor.h"
+#include "executor/map.h"
 #include "loop/loop.h"
 
 typedef struct setup {
@@ -179,6 +182,49 @@ static void round_of_window(bench_round *r, yk_executor *ex)
             take_off(r, ex, f);
     }
     free(flights);
+}
+
+/* ---- A map in chunks --------------------------------------------------------------------------
+ */
+
+#define MAP_JOBS 16
+
+/* When the inputs on their way were handed out; the map's results come in the same order. */
+struct mapped {
+    bench_round *round;
+    uint64_t *starts; /* [window] */
+};
+
+static int next_input(void *arg, const void **input, size_t *len)
+{
+    struct mapped *m = arg;
+    bench_round *r = m->round;
+    if (r->over)
+        return YK_END;
+    uint64_t *start = &m->starts[r->started % r->window];
+    *start = bench_start(r);
+    *input = payload(r->bytes);
+    *len = r->bytes;
+    return 0;
+}
+
+static void round_of_map(bench_round *r, yk_executor *ex)
+{
+    struct mapped m = { r, calloc(r->window, sizeof(uint64_t)) };
+    if (!m.starts)
+        bench_give_up("map", UV_ENOMEM);
+    yk_map *map = yk_map_from_with(ex, echo, next_input, &m, .window = r->window,
+                                   .chunk = (int)r->window / MAP_JOBS);
+    if (!map)
+        bench_give_up("yk_map_from", UV_ENOMEM);
+    uint64_t out;
+    int err;
+    while ((err = yk_map_next(map, &out, sizeof out)) == 0)
+        bench_end(r, m.starts[r->ended % r->window]);
+    if (err != YK_END || r->ended != r->started)
+        bench_give_up("a map's job failed", err);
+    yk_map_free(map);
+    free(m.starts);
 }
 
 /* ---- Callbacks ------------------------------------------------------------------------------- */
@@ -358,6 +404,16 @@ void bench_yoke_thread_tasks(void)
 void bench_yoke_thread_window(void)
 {
     serve(threads, round_of_window);
+}
+
+void bench_yoke_thread_map(void)
+{
+    serve(threads, round_of_map);
+}
+
+void bench_yoke_process_map(void)
+{
+    serve(processes, round_of_map);
 }
 
 void bench_yoke_thread_spin(void)

@@ -49,12 +49,12 @@ typedef struct yk_pool_options {
                            to one more is the job's to say: see submit_deadline and no_wait.
                            The hybrid has it in each part */
     uint64_t spin_us; /* who has just worked looks for more for so many microseconds before it goes
-                         to sleep: 5 to 20 make short round trips ten times as fast, and cost that
-                         much CPU time after each burst of work. Processes: a worker spins, and a
-                         loop that drives the pool takes turn after turn instead of sleeping (all
-                         its other input is served), while there are fewer busy workers than CPUs.
-                         0: processes do so for 6 at most, where jobs are tinier than that and it
-                         has lately cost less than sleeping. Threads take no notice */
+                         to sleep: 5 to 20 make short round trips many times as fast, and cost that
+                         much CPU time after each burst of work. A worker spins, and a loop that
+                         drives the pool, or submits to it, takes turn after turn instead of
+                         sleeping (all its other input is served), while there are fewer busy
+                         workers than CPUs. 0: for 6 at most, where jobs are tinier than that and it
+                         has lately cost less than sleeping */
     yk_worker_options worker; /* how its workers start, run and end: worker_options.h */
 } yk_pool_options;
 

@@ -64,6 +64,8 @@ struct yk_map {
     /* What the results are taken from now, and the one that was taken last. */
     yk_future *current;
     size_t current_left, current_at, index;
+    const void *results; /* of `current` */
+    size_t results_len;
     yk__chunk_result result; /* in `current`, which is a chunk */
     int broken;              /* or why it is not one */
     yk_future *last;
@@ -358,6 +360,12 @@ static int await_flight(yk_map *m)
     return yk__wait_for_end(m->line->f, m->deadline);
 }
 
+static int code_of(const yk_future *f)
+{
+    const yk_error *error = yk_future_error(f);
+    return error ? error->code : 0;
+}
+
 /* What is taken next is in `current`; YK_END; or an error of the source or the wait. */
 static int next_current(yk_map *m)
 {
@@ -380,19 +388,14 @@ static int next_current(yk_map *m)
     m->current_left = flight->n;
     m->current_at = 0;
     m->index = flight->first;
-    m->broken = 0;
+    m->results = yk_future_result(m->current, &m->results_len);
+    m->broken = m->chunk > 1 ? code_of(m->current) : 0;
     flight->f = NULL;
     flight->place = NULL;
     flight->next = m->free;
     m->free = flight;
     m->flying--;
     return 0;
-}
-
-static int code_of(const yk_future *f)
-{
-    const yk_error *error = yk_future_error(f);
-    return error ? error->code : 0;
 }
 
 static int copy_out(const void *result, size_t len, void *out, size_t size)
@@ -408,12 +411,8 @@ static int copy_out(const void *result, size_t len, void *out, size_t size)
 static int take_from_chunk(yk_map *m, void *out, size_t size)
 {
     m->result = (yk__chunk_result){ 0 };
-    size_t len;
-    const void *results = yk_future_result(m->current, &len);
     if (!m->broken)
-        m->broken = code_of(m->current);
-    if (!m->broken)
-        m->broken = yk__unpack_result(results, len, &m->current_at, &m->result);
+        m->broken = yk__unpack_result(m->results, m->results_len, &m->current_at, &m->result);
     if (m->broken || m->result.code)
         return m->broken ? m->broken : m->result.code;
     return copy_out(m->result.data, m->result.len, out, size);

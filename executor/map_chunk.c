@@ -31,24 +31,31 @@ static size_t padded(size_t len)
     return (len + ALIGN - 1) & ~(size_t)(ALIGN - 1);
 }
 
-static int append(yk__pack *pack, const void *head, const void *data, size_t len)
+static int grow(yk__pack *pack, size_t need)
+{
+    size_t cap = need < 2048 ? 4096 : 2 * need;
+    unsigned char *bytes = realloc(pack->bytes, cap);
+    if (!bytes)
+        return UV_ENOMEM;
+    pack->bytes = bytes;
+    pack->cap = cap;
+    return 0;
+}
+
+static inline int append(yk__pack *pack, const void *head, const void *data, size_t len)
 {
     size_t room = padded(len);
     if (room < len || room > SIZE_MAX / 4 || pack->len > SIZE_MAX / 4)
         return UV_ENOMEM;
     size_t need = pack->len + ALIGN + room;
-    if (need > pack->cap) {
-        size_t cap = need < 2048 ? 4096 : 2 * need;
-        unsigned char *bytes = realloc(pack->bytes, cap);
-        if (!bytes)
-            return UV_ENOMEM;
-        pack->bytes = bytes;
-        pack->cap = cap;
+    if (need > pack->cap && grow(pack, need))
+        return UV_ENOMEM;
+    unsigned char *at = pack->bytes + pack->len;
+    memcpy(at, head, ALIGN);
+    if (len > 0) {
+        memset(at + room, 0, ALIGN); /* what pads it lies in the last of these */
+        memcpy(at + ALIGN, data, len);
     }
-    memcpy(pack->bytes + pack->len, head, ALIGN);
-    if (len > 0)
-        memcpy(pack->bytes + pack->len + ALIGN, data, len);
-    memset(pack->bytes + pack->len + ALIGN + len, 0, room - len);
     pack->len = need;
     return 0;
 }
@@ -70,9 +77,12 @@ int yk__pack_input(yk__pack *pack, const void *input, size_t len)
 
 static int pack_outcome(yk__pack *results, const yk_job *job, int code)
 {
+    struct record head = { .len = job->result_len, .code = code };
+    if (code == 0)
+        return append(results, &head, job->result, head.len);
     const char *message = job->message[0] ? job->message : yk_strerror(code);
-    struct record head = { .len = code ? strlen(message) + 1 : job->result_len, .code = code };
-    return append(results, &head, code ? message : job->result, head.len);
+    head.len = strlen(message) + 1;
+    return append(results, &head, message, head.len);
 }
 
 /* The job's own inputs and results go through the running job itself, one after the other, so that

@@ -29,6 +29,10 @@
 #define YK__ROUSE 50000 /* for a worker that sleeps and has been woken */
 #define YK__PAYS  8     /* sleeps that a period without sleep must have saved */
 
+/* Whether a worker may end its next job before it would pay to sleep, not on this CPU; or would,
+ * but is still being woken. */
+enum yk__nearness { YK__FAR, YK__NEAR, YK__WAKING };
+
 typedef struct yk__luck {
     unsigned misses;  /* periods in a row that did not pay */
     unsigned skipped; /* sleeps that are still to come without a try */
@@ -65,22 +69,20 @@ typedef struct yk__pace {
     uint32_t jobs; /* of this burst; 0: none goes on */
 } yk__pace;
 
-/* Publishes the time that a job of this burst took, and ends the burst; relaxed: it is a hint. */
-static inline void yk__pace_end(yk__pace *p, _Atomic uint32_t *shared)
+/* Publishes the time that a job of this burst took, which it returns, and ends the burst; relaxed:
+ * it is a hint. */
+static inline uint32_t yk__pace_end(yk__pace *p, _Atomic uint32_t *shared)
 {
-    if (p->jobs == 0)
-        return;
     uint64_t each = (yk_now() - p->began) / p->jobs + 1;
-    atomic_store_explicit(shared, each < UINT32_MAX ? (uint32_t)each : UINT32_MAX,
-                          memory_order_relaxed);
+    uint32_t ns = each < UINT32_MAX ? (uint32_t)each : UINT32_MAX;
+    atomic_store_explicit(shared, ns, memory_order_relaxed);
     p->jobs = 0;
+    return ns;
 }
 
 /* A job is about to be taken. */
-static inline void yk__pace_job(yk__pace *p, _Atomic uint32_t *shared)
+static inline void yk__pace_job(yk__pace *p)
 {
-    if (p->jobs == YK__BURST)
-        yk__pace_end(p, shared);
     if (p->jobs++ == 0)
         p->began = yk_now();
 }

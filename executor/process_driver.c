@@ -305,9 +305,11 @@ static bool goes_straight(struct process_pool *p, process_job *job)
         job->terms)
         return false;
     remote *r = quick_one(p, YK__RING);
-    if (r)
-        give(p, r, job);
-    return r;
+    if (!r)
+        return false;
+    yk__queue_pass(&p->queue, &job->place);
+    give(p, r, job);
+    return true;
 }
 
 static bool has_jobs(const struct process_pool *p)

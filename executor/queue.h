@@ -51,6 +51,12 @@ static inline void yk__queued_init(yk__queued *q, int priority)
 /* To the end of its class. */
 void yk__queue_push(yk__queue *queue, yk__queued *q);
 
+/* One that need not wait: as if it had been pushed, and taken. */
+static inline void yk__queue_pass(yk__queue *queue, yk__queued *q)
+{
+    q->number = ++queue->pushed;
+}
+
 /* One that was taken comes back to where it was: before all that were pushed after it. */
 void yk__queue_put_back(yk__queue *queue, yk__queued *q);
 

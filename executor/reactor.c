@@ -356,6 +356,7 @@ bool yk__reactor_turn(yk__reactor *r)
     r->turns++;
     yk__reactor_catch_up(r);
     bool busy = drain_inbox(r);
+    r->luck.saved += busy && r->awake_for;
     busy |= turn_sources(r);
     busy |= fire_timers(r);
     return busy;
@@ -421,6 +422,10 @@ bool yk__reactor_park(yk__reactor *r)
     atomic_store(&r->parked, parked);
     bool arrived = announce(r, parked);
     arrived |= atomic_load(&r->inbox) != NULL;
+    if (!arrived && r->submitted) {
+        r->submitted = false;
+        yk__luck_ends(&r->luck);
+    }
     return !arrived;
 }
 

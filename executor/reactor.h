@@ -34,6 +34,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pace.h"
+
 /* Something to be run on the reactor's thread; embedded in what it belongs to. After run() has been
  * called the reactor does not touch it. */
 typedef struct yk__post {
@@ -79,9 +81,11 @@ typedef struct yk__reactor {
     /* Any thread. */
     _Atomic(yk__post *) inbox; /* a stack; the newest post first */
     _Atomic uint32_t parked;
-    uint64_t id;     /* never used twice in a process */
-    bool is_private; /* drives one pool and nobody else; not a loop */
-    int wake_fd;     /* an eventfd, non-blocking */
+    _Atomic uint32_t posters; /* the host's, to know who may still touch it: see loop.c */
+    uint64_t id;              /* never used twice in a process */
+    bool is_private;          /* drives one pool and nobody else; not a loop */
+    int wake_fd;              /* an eventfd, non-blocking */
+    unsigned char apart[64];  /* what follows is in other cache lines */
 
     /* The reactor's thread. */
     int poll_fd; /* an epoll set: the timerfd and the watches */
@@ -94,6 +98,9 @@ typedef struct yk__reactor {
     void *later_arg;
     uint32_t awake_for;     /* nanoseconds without events before it parks; 0: it does at once */
     uint64_t awake_until;   /* when that is over; 0: it has not wanted to park yet */
+    yk__luck luck;          /* of waiting awake for the ends of jobs: thread_spin.c */
+    uint64_t submitted_in;  /* the last turn in which this thread submitted to a thread pool */
+    bool submitted;         /* since it last fell asleep */
     uint64_t rounds_began;  /* turns without a look at descriptors; 0: none */
     uint64_t timer_set_for; /* what timer_fd is set to, YK_FOREVER if not at all */
     /* The host's, or NULL: a source has become busy, perhaps while nobody runs the host. */

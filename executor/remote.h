@@ -119,7 +119,6 @@ bool yk__remote_is_quick(const remote *r);
 
 /* Whether it may end its next job before it would pay to sleep, not on this CPU; or would, but is
  * still being woken. */
-enum yk__nearness { YK__FAR, YK__NEAR, YK__WAKING };
 enum yk__nearness yk__remote_is_near(const remote *r, uint32_t cpu);
 
 /* Tells it on which CPU it is driven. */

@@ -33,12 +33,27 @@ static bool is_tiny(uint32_t each)
     return each > 0 && each <= YK__TINY;
 }
 
+/* Once may be because it had lost its CPU. If jobs do last, the guard sees it sooner. */
+void yk__guard_learn(thread *t, uint32_t each)
+{
+    thread_pool *p = t->pool;
+    t->slower = !t->slower && !is_tiny(each) && is_tiny(yk__guard_pace(p));
+    if (!t->slower)
+        atomic_store_explicit(&p->each, each, memory_order_relaxed);
+}
+
 static uint32_t asleep(thread_pool *p)
 {
     uint32_t n = 0, places = atomic_load_explicit(&p->places, memory_order_acquire);
     for (uint32_t w = 0; w * 64 < places; w++)
         n += (uint32_t)__builtin_popcountll(atomic_load(&p->idle[w]));
     return n;
+}
+
+uint32_t yk__guard_awake(thread_pool *p)
+{
+    uint32_t sleeping = asleep(p), serving = atomic_load(&p->serving);
+    return serving > sleeping ? serving - sleeping : 0;
 }
 
 /* ---- Calling -------------------------------------------------------------------------------- */

@@ -1,17 +1,23 @@
 /* The memory of thread jobs, which a thread that submits them keeps for those that follow.
  *
  * The one who gives a job's future back last is mostly who submitted it, and submits the next; so
- * the memory that it has just read is the best for that one. Each thread that submits has a list of
- * its own, of blocks that hold all but jobs with long arguments, and frees it at its end.
+ * the memory that it has just read is the best for that one. Each thread that submits has lists of
+ * its own, of blocks of two sizes: one for all but jobs with long arguments, and one for what a
+ * chunk of a map takes. It frees them at its end.
  */
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "thread_pool.h"
 
-#define BLOCK       512 /* bytes */
-#define KEPT        64  /* blocks, at most */
+enum { SMALL, LARGE, SIZES, NEITHER = SIZES };
+
 #define LINES(size) (((size) + YK__CACHE_LINE - 1) / YK__CACHE_LINE * YK__CACHE_LINE)
+
+static const struct {
+    size_t bytes;
+    unsigned kept; /* at most */
+} sizes[SIZES] = { [SMALL] = { 512, 64 }, [LARGE] = { 4096, 16 } };
 
 /* Where memory is watched for what is used after it was freed, it must be freed. */
 #ifdef __SANITIZE_ADDRESS__
@@ -25,9 +31,11 @@ typedef struct block {
 } block;
 
 static _Thread_local struct {
-    block *blocks;
-    unsigned kept;
-    bool submits; /* the list will be freed at this thread's end */
+    struct {
+        block *blocks;
+        unsigned kept;
+    } of[SIZES];
+    bool submits; /* the lists will be freed at this thread's end */
 } own;
 
 static pthread_key_t at_end;
@@ -37,12 +45,14 @@ static void free_all(void *unused)
 {
     (void)unused;
     own.submits = false;
-    while (own.blocks) {
-        block *b = own.blocks;
-        own.blocks = b->next;
-        free(b);
+    for (int size = 0; size < SIZES; size++) {
+        while (own.of[size].blocks) {
+            block *b = own.of[size].blocks;
+            own.of[size].blocks = b->next;
+            free(b);
+        }
+        own.of[size].kept = 0;
     }
-    own.kept = 0;
 }
 
 static void make_key(void)
@@ -57,39 +67,38 @@ static void begin_to_keep(void)
     own.submits = MAY_KEEP && has_key && pthread_setspecific(at_end, &own) == 0;
 }
 
+static thread_job *job_of(int size)
+{
+    block *b = own.of[size].blocks;
+    if (b) {
+        own.of[size].blocks = b->next;
+        own.of[size].kept--;
+        return (thread_job *)b;
+    }
+    if (!own.submits)
+        begin_to_keep();
+    return aligned_alloc(YK__CACHE_LINE, sizes[size].bytes);
+}
+
 thread_job *yk__thread_job_alloc(size_t len)
 {
-    size_t tail = len > sizeof((thread_job *)0)->small ? len : 0;
-    thread_job *job;
-    if (sizeof *job + tail > BLOCK) {
-        job = aligned_alloc(YK__CACHE_LINE, LINES(sizeof *job + tail));
-        if (job)
-            job->keep = false;
-        return job;
-    }
-    block *b = own.blocks;
-    if (b) {
-        own.blocks = b->next;
-        own.kept--;
-        job = (thread_job *)b;
-    } else {
-        if (!own.submits)
-            begin_to_keep();
-        job = aligned_alloc(YK__CACHE_LINE, BLOCK);
-    }
+    size_t tail = len > sizeof((thread_job *)0)->small ? len : 0, bytes = sizeof(thread_job) + tail;
+    int size = bytes <= sizes[SMALL].bytes ? SMALL : bytes <= sizes[LARGE].bytes ? LARGE : NEITHER;
+    thread_job *job = size == NEITHER ? aligned_alloc(YK__CACHE_LINE, LINES(bytes)) : job_of(size);
     if (job)
-        job->keep = true;
+        job->size = (uint8_t)size;
     return job;
 }
 
 void yk__thread_job_free(thread_job *job)
 {
-    if (!job->keep || !own.submits || own.kept == KEPT) {
+    int size = job->size;
+    if (size == NEITHER || !own.submits || own.of[size].kept == sizes[size].kept) {
         free(job);
         return;
     }
     block *b = (block *)job;
-    b->next = own.blocks;
-    own.blocks = b;
-    own.kept++;
+    b->next = own.of[size].blocks;
+    own.of[size].blocks = b;
+    own.of[size].kept++;
 }

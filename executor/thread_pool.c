@@ -12,6 +12,7 @@
 #include <string.h>
 #include <uv.h>
 
+#include "reactor.h"
 #include "ring.h"
 #include "thread_pool.h"
 #include "uses.h"
@@ -165,6 +166,9 @@ static yk_future *pool_submit(yk_executor *ex, yk_job_fn fn, const void *arg, si
         refuse(p, job, err);
     else
         yk__guard_call(p);
+    yk__reactor *r = yk__reactor_current();
+    if (r && r->submitted_in != r->turns)
+        yk__spin_submitter(p, r);
     return f;
 }
 
@@ -371,6 +375,7 @@ yk_executor *yk_thread_pool_new(const yk_pool_options *options)
     p->timeout_ms = options->job_timeout_ms;
     p->grace = nanoseconds(options->kill_grace_ms, DEFAULT_GRACE_MS);
     yk__admission_init(&p->admission, &p->ex, options->queue_limit);
+    yk__spin_init(p, options->spin_us);
     yk__monitor_init(&p->monitor);
     pthread_mutex_init(&p->lock, NULL);
     return &p->ex;

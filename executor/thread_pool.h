@@ -5,6 +5,7 @@
  *   thread_queue.c    the jobs that wait, and the workers that sleep
  *   thread_worker.c   a worker's life: start, run jobs, wait inside a job, leave
  *   thread_guard.c    tiny jobs are not spread over workers that would have to be woken
+ *   thread_spin.c     looking for jobs a little longer before a sleep
  *   thread_monitor.c  the one who watches the clock: limits, cancellations, expiry, write-offs
  *   thread_life.c     what the worker options say of a thread's start and end; resizing
  *
@@ -43,6 +44,7 @@
 #include "pace.h"
 #include "park.h"
 #include "queue.h"
+#include "reactor.h"
 
 #define YK__MAX_WORKERS 1024
 #define YK__MAX_EXTRA   256 /* threads that stand in for jobs that wait */
@@ -66,7 +68,7 @@ typedef struct thread_job {
     uint64_t start_by; /* 0: whenever */
     timed *timed;      /* what the monitor knows of start_by, or NULL; set before it is queued */
     bool timed_out;    /* it was asked to stop because of its limit */
-    bool keep;         /* thread_memory.c: its memory may be used again */
+    uint8_t size;      /* of its memory: thread_memory.c */
     alignas(max_align_t) unsigned char small[32]; /* the argument, where it is that short */
 
     /* For the monitor. The link is for its inbox, then for itself. */
@@ -91,6 +93,8 @@ typedef struct running {
  * looks whether it may leave: see Closing in thread_pool.c. */
 typedef struct place {
     alignas(YK__CACHE_LINE) _Atomic uint32_t sleeping; /* futex: 1 asleep, 0 awake or woken */
+    _Atomic uint32_t
+        cpu; /* 1 + the one that its thread is on, or was lately; 0: it sleeps; a hint */
     unsigned index;
     bool taken;  /* under the lock: a thread occupies it */
     bool guards; /* what it is woken for; written before `sleeping` */
@@ -110,6 +114,8 @@ struct thread {
     /* Its own. */
     yk__pace pace;
     bool single; /* the last burst was of one job */
+    bool slower; /* it was slower than those before it */
+    uint64_t no_spin_until;
     yk__blocking blocking;
     yk__held held;
     running *running;
@@ -184,6 +190,8 @@ struct thread_pool {
     unsigned min_workers;
     yk_future *gone; /* ends when the last thread has left after a shutdown */
     yk__admission admission;
+    uint32_t spin; /* nanoseconds, as asked for */
+    uint32_t cpus;
 
     /* Written by each submission. */
     alignas(YK__CACHE_LINE) _Atomic(yk__queued *) inbox; /* a stack, by `next` */
@@ -191,10 +199,13 @@ struct thread_pool {
 
     /* Seldom written, and read for each job. */
     alignas(YK__CACHE_LINE) _Atomic bool mixed; /* the inbox may hold jobs of unusual classes */
-    _Atomic uint32_t each;    /* nanoseconds that a job took in the last burst (pace.h); a hint */
-    _Atomic uint64_t dropped; /* cancelled before they began */
-    _Atomic uint64_t refused; /* failed before they began: expired, or no thread to run them */
-    _Atomic uint32_t target;  /* how many threads may serve */
+    _Atomic uint32_t each;     /* nanoseconds that a job took in the last burst (pace.h); a hint */
+    _Atomic uint32_t recent;   /* the same, also of a single job */
+    _Atomic uint32_t spin_for; /* thread_spin.c: nanoseconds that workers look for jobs; a hint */
+    _Atomic uint32_t loop_cpu; /* 1 + the CPU that the loop is on which submits; a hint */
+    _Atomic uint64_t dropped;  /* cancelled before they began */
+    _Atomic uint64_t refused;  /* failed before they began: expired, or no thread to run them */
+    _Atomic uint32_t target;   /* how many threads may serve */
     _Atomic uint32_t serving;
     _Atomic uint32_t blocked; /* threads asleep in a wait inside their job */
     _Atomic uint32_t places;  /* place[0 .. places) have been used */
@@ -272,6 +283,9 @@ static inline uint32_t yk__guard_pace(const thread_pool *p)
     return atomic_load_explicit(&p->each, memory_order_relaxed);
 }
 
+/* A burst has ended, with so many nanoseconds for each job. */
+void yk__guard_learn(thread *t, uint32_t each);
+
 /* Something was queued, or is left: wakes whom it takes. */
 void yk__guard_call(thread_pool *p);
 
@@ -283,6 +297,22 @@ bool yk__guard_begin(thread_pool *p);
 
 /* Returns when it is to look for jobs. */
 void yk__guard_stand(thread_pool *p, place *at);
+
+/* How many workers are awake. */
+uint32_t yk__guard_awake(thread_pool *p);
+
+/* ---- thread_spin.c -------------------------------------------------------------------------- */
+
+void yk__spin_init(thread_pool *p, uint64_t us);
+
+/* The first job of a turn was submitted by a loop: it may stay awake for its end. */
+void yk__spin_submitter(thread_pool *p, yk__reactor *r);
+
+/* Its thread is awake: says where, and returns it. */
+uint32_t yk__spin_say_cpu(place *at);
+
+/* Of a worker with nothing to do: whether something came. */
+bool yk__spin_look(thread *t);
 
 /* ---- thread_memory.c ------------------------------------------------------------------------ */
 

@@ -177,9 +177,8 @@ static bool idle_bit(thread_pool *p, place *at, bool set)
     return (before & bit) != 0;
 }
 
-static bool sleep_unless(thread_pool *p, place *at, uint64_t deadline, bool (*awake)(thread_pool *))
+static bool sleep_until(thread_pool *p, place *at, uint64_t deadline, bool (*awake)(thread_pool *))
 {
-    at->guards = false;
     atomic_store_explicit(&at->sleeping, 1, memory_order_relaxed);
     idle_bit(p, at, true);
     if ((awake(p) || yk__thread_is_too_many(p, at)) && idle_bit(p, at, false))
@@ -194,6 +193,15 @@ static bool sleep_unless(thread_pool *p, place *at, uint64_t deadline, bool (*aw
     }
     atomic_fetch_sub(&p->waking, 1);
     return true;
+}
+
+static bool sleep_unless(thread_pool *p, place *at, uint64_t deadline, bool (*awake)(thread_pool *))
+{
+    at->guards = false;
+    atomic_store_explicit(&at->cpu, 0, memory_order_relaxed);
+    bool woken = sleep_until(p, at, deadline, awake);
+    yk__spin_say_cpu(at);
+    return woken;
 }
 
 static bool has_something_to_do(thread_pool *p)

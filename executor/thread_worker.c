@@ -503,6 +503,7 @@ static void sign_off(thread *t)
     bool closing = atomic_load(&p->closing), last = --p->alive == 0 && closing;
     p->over |= last;
     t->at->taken = false;
+    atomic_store_explicit(&t->at->cpu, 0, memory_order_relaxed);
     if (!closing) {
         unlink_thread(t);
         pthread_detach(t->id);
@@ -598,13 +599,15 @@ static uint64_t sleeps_until(thread_pool *p, bool stays)
  * could be left to one worker. */
 static void end_burst(thread *t)
 {
+    thread_pool *p = t->pool;
     bool single = t->pace.jobs == 1;
-    if (!single)
-        yk__pace_end(&t->pace, &t->pool->each);
-    else if (t->single && yk__guard_pace(t->pool))
-        atomic_store_explicit(&t->pool->each, 0, memory_order_relaxed);
+    if (t->pace.jobs > 1)
+        yk__guard_learn(t, yk__pace_end(&t->pace, &p->recent));
+    else if (single)
+        yk__pace_end(&t->pace, &p->recent);
+    if (single && t->single && yk__guard_pace(p))
+        atomic_store_explicit(&p->each, 0, memory_order_relaxed);
     t->single = single;
-    t->pace.jobs = 0;
 }
 
 /* False: this thread has been written off meanwhile. */
@@ -612,7 +615,9 @@ static bool serve_one(thread *t, thread_job *job, bool more)
 {
     if (more)
         yk__guard_call(t->pool);
-    yk__pace_job(&t->pace, &t->pool->each);
+    if (t->pace.jobs == YK__BURST)
+        end_burst(t);
+    yk__pace_job(&t->pace);
     bool ran = run_job(t, job);
     yk_future_unref(&job->work.future);
     return ran;
@@ -648,6 +653,8 @@ static outcome serve(thread *t)
             stays = false;
             continue;
         }
+        if (yk__spin_look(t))
+            continue;
         end_burst(t);
         show_finished(t->at);
         if (yk__thread_may_leave(p)) {

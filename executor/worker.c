@@ -331,12 +331,15 @@ static _Noreturn void work(void)
             leave();
         }
         if (has_job()) {
-            yk__pace_job(&w.pace, &w.ch->up.pace);
+            if (w.pace.jobs == YK__BURST)
+                yk__pace_end(&w.pace, &w.ch->up.pace);
+            yk__pace_job(&w.pace);
             take_next();
         } else if (atomic_load(&w.ch->down.stop)) {
             leave();
         } else {
-            yk__pace_end(&w.pace, &w.ch->up.pace);
+            if (w.pace.jobs > 0)
+                yk__pace_end(&w.pace, &w.ch->up.pace);
             say_where();
             spin();
             if (!has_job_or_must_stop())

@@ -87,11 +87,6 @@ struct yk_loop {
     bool kept_alive; /* our handle counts for uv_run */
     bool idle_on;
     unsigned generation; /* of processes: see yk__loop_is_mine */
-
-    /* How many threads are in yk__loop_post(). They add before they post (the post itself orders
-     * it) and subtract with release when they no longer touch the loop; the loop's end waits for 0
-     * with acquire. */
-    _Atomic uint32_t posters;
 };
 
 /* The thread's loop, also in a forked child, where yk_loop_current() knows none. */

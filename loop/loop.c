@@ -105,11 +105,14 @@ static void on_roused(yk__reactor *reactor)
     yk__loop_update_alive(LOOP_OF(reactor, reactor));
 }
 
+/* `posters` counts the threads that are in here. They add before they post (the post itself orders
+ * it) and subtract with release when they no longer touch the loop; the loop's end waits for 0 with
+ * acquire. It lies in the cache line that a post writes anyway. */
 void yk__loop_post(yk_loop *loop, yk__post *post)
 {
-    atomic_fetch_add_explicit(&loop->posters, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&loop->reactor.posters, 1, memory_order_relaxed);
     yk__reactor_post(&loop->reactor, post);
-    atomic_fetch_sub_explicit(&loop->posters, 1, memory_order_release);
+    atomic_fetch_sub_explicit(&loop->reactor.posters, 1, memory_order_release);
 }
 
 /* ---- A turn ---------------------------------------------------------------------------------- */
@@ -400,7 +403,7 @@ static size_t end_tasks(yk_loop *loop)
 
 static void await_posters(const yk_loop *loop)
 {
-    while (atomic_load_explicit(&loop->posters, memory_order_acquire) > 0)
+    while (atomic_load_explicit(&loop->reactor.posters, memory_order_acquire) > 0)
         sched_yield();
 }
 

@@ -79,11 +79,11 @@ static void test_E01_jobs_run_though_the_turn_of_the_loop_lasts(void **state)
 }
 
 /* Whoever queues the last job of a burst may find everybody on his way to sleep, or on guard. */
-static void bursts_of_all_sizes(const backend *b)
+static void bursts_with(const backend *b, uint64_t spin_us)
 {
-    yk_executor *ex = OPEN(b, .workers = 3);
+    yk_executor *ex = OPEN(b, .workers = 3, .spin_us = spin_us);
     yk_future *f[70];
-    for (size_t round = 0; round < 700; round++) {
+    for (size_t round = 0; round < 350; round++) {
         size_t n = 1 + round % COUNT_OF(f);
         for (size_t i = 0; i < n; i++)
             f[i] = backend_submit(b, ex, job_nothing, NULL, 0);
@@ -92,6 +92,12 @@ static void bursts_of_all_sizes(const backend *b)
             yk_future_unref(f[i]);
     }
     backend_close(ex);
+}
+
+static void bursts_of_all_sizes(const backend *b)
+{
+    bursts_with(b, 0);
+    bursts_with(b, 20);
 }
 
 static void test_E15_bursts_of_tiny_jobs_find_somebody_awake(void **state)
