@@ -63,10 +63,9 @@ struct yk_map {
 
     /* What the results are taken from now, and the one that was taken last. */
     yk_future *current;
-    size_t current_left, current_at, index;
-    const void *results; /* of `current` */
-    size_t results_len;
-    yk__chunk_result result; /* in `current`, which is a chunk */
+    size_t current_left, index;
+    yk__unpack results;      /* of `current`, which is a chunk */
+    yk__chunk_result result; /* the last one of these */
     int broken;              /* or why it is not one */
     yk_future *last;
 
@@ -366,6 +365,14 @@ static int code_of(const yk_future *f)
     return error ? error->code : 0;
 }
 
+static int begin_chunk(yk_map *m)
+{
+    size_t len;
+    const void *results = yk_future_result(m->current, &len);
+    int err = code_of(m->current);
+    return err ? err : yk__unpack_begin(&m->results, results, len);
+}
+
 /* What is taken next is in `current`; YK_END; or an error of the source or the wait. */
 static int next_current(yk_map *m)
 {
@@ -386,10 +393,8 @@ static int next_current(yk_map *m)
     struct flight *flight = first_in_line(m);
     m->current = flight->f;
     m->current_left = flight->n;
-    m->current_at = 0;
     m->index = flight->first;
-    m->results = yk_future_result(m->current, &m->results_len);
-    m->broken = m->chunk > 1 ? code_of(m->current) : 0;
+    m->broken = m->chunk > 1 ? begin_chunk(m) : 0;
     flight->f = NULL;
     flight->place = NULL;
     flight->next = m->free;
@@ -412,7 +417,7 @@ static int take_from_chunk(yk_map *m, void *out, size_t size)
 {
     m->result = (yk__chunk_result){ 0 };
     if (!m->broken)
-        m->broken = yk__unpack_result(m->results, m->results_len, &m->current_at, &m->result);
+        m->broken = yk__unpack_next(&m->results, &m->result);
     if (m->broken || m->result.code)
         return m->broken ? m->broken : m->result.code;
     return copy_out(m->result.data, m->result.len, out, size);

@@ -1,10 +1,14 @@
 /* Chunks: how inputs travel together, are run one by one, and how their results come back.
  *
- * Both ways it is a row of records, each a head of 16 bytes and its data, padded to 16 bytes, so
- * that the data is aligned for any type.
+ * Both ways it is a head of 16 bytes, and behind it either a row of values of one size, without
+ * anything between them: what tiny jobs cost is what they move from one CPU's cache to another's.
+ * Or, where they differ, or one is an error, records: each a head of 16 bytes and its data, padded
+ * to
+ * 16. Either way data is aligned for any type of its size.
  */
 #include "map_chunk.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
@@ -13,9 +17,10 @@
 
 #define ALIGN 16u
 
-struct chunk_head {
-    yk_job_fn fn;
-    uint64_t unused;
+/* Of a row: `each` bytes are one value, and the next begins after `step`. Step 0: records. */
+struct head {
+    yk_job_fn fn; /* of inputs */
+    uint32_t each, step;
 };
 
 struct record {
@@ -24,14 +29,27 @@ struct record {
     uint32_t unused;
 };
 
-_Static_assert(sizeof(struct chunk_head) == ALIGN && sizeof(struct record) == ALIGN, "alignment");
+_Static_assert(sizeof(struct head) == ALIGN && sizeof(struct record) == ALIGN, "alignment");
 
 static size_t padded(size_t len)
 {
     return (len + ALIGN - 1) & ~(size_t)(ALIGN - 1);
 }
 
-static int grow(yk__pack *pack, size_t need)
+/* No type of this size is aligned to more than it. 0: such values are not put in a row. */
+static uint32_t step_of(size_t len)
+{
+    size_t step = 1;
+    if (len == 0 || len > 4096)
+        return 0;
+    while (step < len && step < ALIGN)
+        step *= 2;
+    return (uint32_t)(len > ALIGN ? padded(len) : step);
+}
+
+/* ---- Packing -------------------------------------------------------------------------------- */
+
+static int make_room(yk__pack *pack, size_t need)
 {
     size_t cap = need < 2048 ? 4096 : 2 * need;
     unsigned char *bytes = realloc(pack->bytes, cap);
@@ -42,16 +60,31 @@ static int grow(yk__pack *pack, size_t need)
     return 0;
 }
 
-static inline int append(yk__pack *pack, const void *head, const void *data, size_t len)
+static struct head *head_of(const yk__pack *pack)
+{
+    return (struct head *)pack->bytes;
+}
+
+static int begin(yk__pack *pack, yk_job_fn fn)
+{
+    if (pack->cap < ALIGN && make_room(pack, ALIGN))
+        return UV_ENOMEM;
+    *head_of(pack) = (struct head){ .fn = fn };
+    pack->len = ALIGN;
+    pack->n = 0;
+    return 0;
+}
+
+static int add_record(yk__pack *pack, int code, const void *data, size_t len)
 {
     size_t room = padded(len);
     if (room < len || room > SIZE_MAX / 4 || pack->len > SIZE_MAX / 4)
         return UV_ENOMEM;
     size_t need = pack->len + ALIGN + room;
-    if (need > pack->cap && grow(pack, need))
+    if (need > pack->cap && make_room(pack, need))
         return UV_ENOMEM;
     unsigned char *at = pack->bytes + pack->len;
-    memcpy(at, head, ALIGN);
+    memcpy(at, &(struct record){ .len = len, .code = code }, ALIGN);
     if (len > 0) {
         memset(at + room, 0, ALIGN); /* what pads it lies in the last of these */
         memcpy(at + ALIGN, data, len);
@@ -60,47 +93,145 @@ static inline int append(yk__pack *pack, const void *head, const void *data, siz
     return 0;
 }
 
+/* Makes records of a row. */
+static int loosen(yk__pack *pack)
+{
+    struct head head = *head_of(pack);
+    yk__pack loose = { 0 };
+    int err = begin(&loose, head.fn);
+    for (size_t i = 0; !err && i < pack->n; i++)
+        err = add_record(&loose, 0, pack->bytes + ALIGN + i * head.step, head.each);
+    if (err) {
+        free(loose.bytes);
+        return err;
+    }
+    free(pack->bytes);
+    loose.n = pack->n;
+    *pack = loose;
+    return 0;
+}
+
+/* The caller has room. */
+static inline void add_to_row(yk__pack *pack, const void *data, size_t len, size_t step)
+{
+    unsigned char *at = pack->bytes + pack->len;
+    if (len == 8)
+        memcpy(at, data, 8);
+    else
+        memcpy(at, data, len);
+    if (step > len)
+        memset(at + len, 0, step - len);
+    pack->len += step;
+    pack->n++;
+}
+
+static int add(yk__pack *pack, int code, const void *data, size_t len)
+{
+    struct head *head = head_of(pack);
+    if (pack->n == 0 && code == 0) {
+        head->step = step_of(len);
+        head->each = head->step ? (uint32_t)len : 0;
+    }
+    if (head->step && (len != head->each || code)) {
+        int err = loosen(pack);
+        if (err)
+            return err;
+        head = head_of(pack);
+    }
+    int err = 0;
+    if (!head->step)
+        err = add_record(pack, code, data, len);
+    else if (pack->len + head->step > pack->cap)
+        err = make_room(pack, pack->len + head->step);
+    if (err)
+        return err;
+    head = head_of(pack);
+    if (head->step)
+        add_to_row(pack, data, len, head->step);
+    else
+        pack->n++;
+    return 0;
+}
+
 int yk__pack_begin(yk__pack *pack, yk_job_fn fn)
 {
-    struct chunk_head head = { fn, 0 };
-    pack->len = 0;
-    return append(pack, &head, NULL, 0);
+    return begin(pack, fn);
 }
 
 int yk__pack_input(yk__pack *pack, const void *input, size_t len)
 {
-    struct record head = { .len = len };
-    return append(pack, &head, input, len);
+    return add(pack, 0, input, len);
+}
+
+/* ---- Unpacking ------------------------------------------------------------------------------ */
+
+int yk__unpack_begin(yk__unpack *u, const void *packed, size_t len)
+{
+    struct head head;
+    if (len < ALIGN)
+        return YK_EFORMAT;
+    memcpy(&head, packed, sizeof head);
+    if (head.step ? head.each == 0 || head.each > head.step : head.each != 0)
+        return YK_EFORMAT;
+    *u = (yk__unpack){ packed, len, ALIGN, head.each, head.step };
+    return 0;
+}
+
+static int next_record(yk__unpack *u, yk__chunk_result *result)
+{
+    struct record head;
+    size_t left = u->len - u->at;
+    if (left < ALIGN)
+        return YK_EFORMAT;
+    memcpy(&head, u->bytes + u->at, sizeof head);
+    const unsigned char *data = u->bytes + u->at + ALIGN;
+    left -= ALIGN;
+    if (head.code > 0 || head.len > left || padded(head.len) > left)
+        return YK_EFORMAT;
+    if (head.code < 0 && (head.len == 0 || data[head.len - 1] != '\0'))
+        return YK_EFORMAT;
+    u->at += ALIGN + padded(head.len);
+    *result = (yk__chunk_result){ head.code, data, head.len };
+    return 0;
+}
+
+int yk__unpack_next(yk__unpack *u, yk__chunk_result *result)
+{
+    if (!u->step)
+        return next_record(u, result);
+    if (u->len - u->at < u->step)
+        return YK_EFORMAT;
+    *result = (yk__chunk_result){ 0, u->bytes + u->at, u->each };
+    u->at += u->step;
+    return 0;
 }
 
 /* ---- In the worker -------------------------------------------------------------------------- */
 
 static int pack_outcome(yk__pack *results, const yk_job *job, int code)
 {
-    struct record head = { .len = job->result_len, .code = code };
     if (code == 0)
-        return append(results, &head, job->result, head.len);
+        return add(results, 0, job->result, job->result_len);
     const char *message = job->message[0] ? job->message : yk_strerror(code);
-    head.len = strlen(message) + 1;
-    return append(results, &head, message, head.len);
+    return add(results, code, message, strlen(message) + 1);
 }
 
 /* The job's own inputs and results go through the running job itself, one after the other, so that
  * whatever a job can ask about itself is answered as ever. */
-static int run_each(yk_job *job, unsigned char *at, const unsigned char *end, yk_job_fn fn,
-                    yk__pack *results)
+static int run_each(yk_job *job, yk__unpack *inputs, yk_job_fn fn, yk__pack *results)
 {
-    while (at < end) {
-        struct record head;
-        memcpy(&head, at, sizeof head);
-        job->arg = at + ALIGN;
-        job->arg_len = head.len;
+    yk__chunk_result input;
+    while (inputs->at < inputs->len) {
+        int err = yk__unpack_next(inputs, &input);
+        if (err)
+            return err;
+        job->arg = (void *)(uintptr_t)input.data;
+        job->arg_len = input.len;
         job->result_len = 0;
         job->message[0] = '\0';
-        at += ALIGN + padded(head.len);
         if (yk_job_cancelled(job))
             return YK_ECANCELED;
-        int err = pack_outcome(results, job, yk__job_run(job, fn));
+        err = pack_outcome(results, job, yk__job_run(job, fn));
         if (err)
             return err;
     }
@@ -110,36 +241,19 @@ static int run_each(yk_job *job, unsigned char *at, const unsigned char *end, yk
 
 int yk__map_chunk_job(yk_job *job)
 {
-    unsigned char *chunk = job->arg;
+    void *chunk = job->arg;
     size_t len = job->arg_len;
-    struct chunk_head head;
-    memcpy(&head, chunk, sizeof head);
+    yk__unpack inputs;
     yk__pack results = { 0 };
-    int err = run_each(job, chunk + ALIGN, chunk + len, head.fn, &results);
+    int err = yk__unpack_begin(&inputs, chunk, len);
+    if (!err)
+        err = begin(&results, NULL);
+    if (!err)
+        err = run_each(job, &inputs, ((const struct head *)chunk)->fn, &results);
     job->arg = chunk;
     job->arg_len = len;
     if (!err)
         err = yk_job_return(job, results.bytes, results.len);
     free(results.bytes);
     return err;
-}
-
-/* ---- Back again ----------------------------------------------------------------------------- */
-
-int yk__unpack_result(const void *results, size_t len, size_t *at, yk__chunk_result *result)
-{
-    const unsigned char *bytes = results;
-    struct record head;
-    if (*at > len || len - *at < ALIGN)
-        return YK_EFORMAT;
-    memcpy(&head, bytes + *at, sizeof head);
-    const unsigned char *data = bytes + *at + ALIGN;
-    size_t left = len - *at - ALIGN;
-    if (head.code > 0 || head.len > left || padded(head.len) > left)
-        return YK_EFORMAT;
-    if (head.code < 0 && (head.len == 0 || data[head.len - 1] != '\0'))
-        return YK_EFORMAT;
-    *at += ALIGN + padded(head.len);
-    *result = (yk__chunk_result){ head.code, data, head.len };
-    return 0;
 }

@@ -8,10 +8,11 @@
 
 #include "job.h"
 
-/* Bytes that grow. Zeroed: empty. */
+/* A head and what follows it: see map_chunk.c. Zeroed: empty. */
 typedef struct yk__pack {
     unsigned char *bytes;
     size_t len, cap;
+    size_t n; /* how many are in it */
 } yk__pack;
 
 /* Begins a chunk for fn; adds an input to it. 0 or UV_ENOMEM. */
@@ -21,6 +22,13 @@ int yk__pack_input(yk__pack *pack, const void *input, size_t len);
 /* The job that runs fn over the inputs of a chunk. */
 int yk__map_chunk_job(yk_job *job);
 
+/* Where a reader of results stands. */
+typedef struct yk__unpack {
+    const unsigned char *bytes;
+    size_t len, at;
+    size_t each, step; /* of a row of equal ones; step 0: records */
+} yk__unpack;
+
 /* One result of a chunk. */
 typedef struct yk__chunk_result {
     int code;         /* 0: done */
@@ -28,8 +36,9 @@ typedef struct yk__chunk_result {
     size_t len;
 } yk__chunk_result;
 
-/* The result at *at, which moves on to the next. YK_EFORMAT if the `len` bytes at `results` are not
- * what a chunk gives: a worker wrote them. */
-int yk__unpack_result(const void *results, size_t len, size_t *at, yk__chunk_result *result);
+/* Begins with what a chunk's job has given; takes the next result. YK_EFORMAT if that is not what a
+ * chunk gives: a worker wrote it. */
+int yk__unpack_begin(yk__unpack *unpack, const void *results, size_t len);
+int yk__unpack_next(yk__unpack *unpack, yk__chunk_result *result);
 
 #endif

@@ -484,36 +484,155 @@ static void test_E06_each_input_of_a_chunk_has_its_own_message(void **state)
     on_every_backend(messages_in_a_chunk);
 }
 
+static void unpack_two(const yk__pack *pack, size_t second)
+{
+    yk__unpack unpack;
+    yk__chunk_result result;
+    assert_int_equal(yk__unpack_begin(&unpack, pack->bytes, 15), YK_EFORMAT);
+    assert_int_equal(yk__unpack_begin(&unpack, pack->bytes, pack->len), 0);
+    assert_int_equal(yk__unpack_next(&unpack, &result), 0);
+    assert_int_equal(result.len, 4);
+    assert_memory_equal(result.data, "abc", 4);
+    assert_int_equal(yk__unpack_next(&unpack, &result), 0);
+    assert_int_equal(result.len, second);
+    assert_memory_equal(result.data, "abcdef", second);
+    assert_int_equal(yk__unpack_next(&unpack, &result), YK_EFORMAT); /* no more */
+}
+
+static void unpack_nonsense(yk__pack *pack)
+{
+    yk__unpack unpack;
+    yk__chunk_result result;
+    uint32_t lot = 7;
+    for (int i = 0; i < 100000; i++) {
+        for (size_t k = 8; k < pack->len; k++) {
+            lot = lot * 1664525u + 1013904223u;
+            pack->bytes[k] = lot >> 29 ? pack->bytes[k] : (unsigned char)(lot >> 20);
+        }
+        for (int err = yk__unpack_begin(&unpack, pack->bytes, pack->len); err != YK_EFORMAT;) {
+            err = yk__unpack_next(&unpack, &result);
+            assert_true(err == YK_EFORMAT || err == 0);
+            const unsigned char *data = result.data;
+            if (err == 0)
+                assert_true(data >= pack->bytes + 16 &&
+                            data + result.len <= pack->bytes + pack->len && unpack.at <= pack->len);
+        }
+    }
+}
+
 /* A worker process may write anything where results should be. */
 static void test_E06_results_of_a_chunk_that_make_no_sense(void **state)
 {
     (void)state;
-    yk__pack pack = { 0 };
-    yk__chunk_result result;
-    size_t at = 0;
-    assert_int_equal(yk__unpack_result(NULL, 0, &at, &result), YK_EFORMAT);
-    assert_int_equal(yk__pack_begin(&pack, job_square), 0);
-    assert_int_equal(yk__pack_input(&pack, "abc", 4), 0);
-    unsigned char *record = pack.bytes + 16;
-    size_t len = pack.len - 16;
-    assert_int_equal(yk__unpack_result(record, len, &at, &result), 0);
-    assert_int_equal(result.len, 4);
-    assert_int_equal(yk__unpack_result(record, len, &at, &result), YK_EFORMAT); /* no more */
-    uint32_t lot = 7;
-    for (int i = 0; i < 100000; i++) {
-        for (size_t k = 0; k < len; k++) {
-            lot = lot * 1664525u + 1013904223u;
-            record[k] = lot >> 29 ? record[k] : (unsigned char)(lot >> 20);
-        }
-        at = lot >> 30 ? 0 : lot >> 24;
-        int err = yk__unpack_result(record, len, &at, &result);
-        assert_true(err == YK_EFORMAT || err == 0);
-        if (err == 0) {
-            const unsigned char *data = result.data;
-            assert_true(data >= record && data + result.len <= record + len && at <= len);
-        }
+    for (int equal = 0; equal < 2; equal++) {
+        yk__pack pack = { 0 };
+        assert_int_equal(yk__pack_begin(&pack, job_square), 0);
+        assert_int_equal(yk__pack_input(&pack, "abc", 4), 0);
+        assert_int_equal(yk__pack_input(&pack, "abcdef", equal ? 4 : 6), 0);
+        unpack_two(&pack, equal ? 4 : 6);
+        unpack_nonsense(&pack);
+        free(pack.bytes);
     }
-    free(pack.bytes);
+}
+
+/* How inputs and results travel depends on whether they are alike. */
+static int job_answer_by_number(yk_job *job)
+{
+    char text[40];
+    int n = *(const int *)yk_job_arg(job), odd = n / 100, at = n % 100;
+    if (at != odd)
+        return yk_job_return(job, &n, sizeof n);
+    snprintf(text, sizeof text, "%d is another", n);
+    return n % 3 == 0   ? yk_job_return(job, text, strlen(text) + 1)
+           : n % 3 == 1 ? yk_job_return(job, NULL, 0)
+                        : yk_job_fail(job, UV_ESPIPE, "%s", text);
+}
+
+static void check_answer(yk_map *m, int n)
+{
+    char text[40], expected[40];
+    snprintf(expected, sizeof expected, "%d is another", n);
+    if (n % 3 == 0) {
+        assert_int_equal(yk_map_next(m, text, strlen(expected) + 1), 0);
+        assert_string_equal(text, expected);
+    } else if (n % 3 == 1) {
+        assert_int_equal(yk_map_next(m, NULL, 0), 0);
+    } else {
+        assert_int_equal(yk_map_next(m, NULL, 0), UV_ESPIPE);
+        assert_string_equal(yk_future_error(yk_map_last(m))->message, expected);
+    }
+}
+
+static void one_is_not_alike(const backend *b)
+{
+    enum { IN_CHUNK = 7 };
+    yk_executor *ex = OPEN(b, .workers = 1);
+    for (int odd = 0; odd < IN_CHUNK; odd++) {
+        int numbers[IN_CHUNK];
+        for (int i = 0; i < IN_CHUNK; i++)
+            numbers[i] = odd * 100 + i;
+        yk_map *m = yk_map_start_with(ex, job_answer_by_number, numbers, IN_CHUNK, sizeof *numbers,
+                                      .chunk = IN_CHUNK, .job = { .kind = b->kind });
+        for (int i = 0; i < IN_CHUNK; i++) {
+            int n = -1;
+            if (i == odd) {
+                check_answer(m, numbers[i]);
+                continue;
+            }
+            assert_int_equal(yk_map_next(m, &n, sizeof n), 0);
+            assert_int_equal(n, numbers[i]);
+        }
+        assert_int_equal(yk_map_next(m, NULL, 0), YK_END);
+        yk_map_free(m);
+    }
+    backend_close(ex);
+}
+
+static void test_E06_one_result_of_a_chunk_that_is_not_like_the_others(void **state)
+{
+    (void)state;
+    on_every_backend(one_is_not_alike);
+}
+
+/* Alike, and aligned: types of all sizes, and in between. */
+static int job_check_and_echo(yk_job *job)
+{
+    size_t len = yk_job_arg_len(job);
+    uintptr_t at = (uintptr_t)yk_job_arg(job);
+    size_t aligned = len % 16 == 0 ? 16 : len & -len;
+    if (len > 0 && at % aligned != 0)
+        return yk_job_fail(job, UV_ESPIPE, "%zu bytes at %zx", len, (size_t)at);
+    return yk_job_return(job, yk_job_arg(job), len);
+}
+
+static void inputs_of(const backend *b, yk_executor *ex, size_t size)
+{
+    enum { COUNT = 30 };
+    unsigned char bytes[COUNT * 100], out[100];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (unsigned char)(i * 7 + i / 251);
+    yk_map *m = yk_map_start_with(ex, job_check_and_echo, bytes, COUNT, size, .chunk = 8,
+                                  .job = { .kind = b->kind });
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_int_equal(yk_map_next(m, out, size), 0);
+        assert_memory_equal(out, bytes + i * size, size);
+    }
+    assert_int_equal(yk_map_next(m, NULL, 0), YK_END);
+    yk_map_free(m);
+}
+
+static void inputs_of_all_sizes(const backend *b)
+{
+    yk_executor *ex = OPEN(b, .workers = 1);
+    for (size_t size = 1; size <= 100; size += size < 40 ? 1 : 11)
+        inputs_of(b, ex, size);
+    backend_close(ex);
+}
+
+static void test_E06_inputs_of_all_sizes_in_chunks(void **state)
+{
+    (void)state;
+    on_every_backend(inputs_of_all_sizes);
 }
 
 /* ---- Sources that fail, that never end, that are slower than the jobs -------------------------
@@ -820,6 +939,8 @@ int main(void)
         TEST(test_E06_a_chunk_that_is_stopped_begins_no_more_inputs),
         TEST(test_E06_each_input_of_a_chunk_has_its_own_message),
         TEST(test_E06_results_of_a_chunk_that_make_no_sense),
+        TEST(test_E06_one_result_of_a_chunk_that_is_not_like_the_others),
+        TEST(test_E06_inputs_of_all_sizes_in_chunks),
         TEST(test_E07_a_source_that_fails_gives_what_came_before),
         TEST(test_E27_a_lazy_source_is_throttled_as_results_are_taken),
         TEST(test_E27_the_default_window_is_bounded),
