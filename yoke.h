@@ -7,7 +7,7 @@
  *   executor/executor.h   who runs it            loop/loop.h    the loop, and yk_main
  *   executor/future.h     what comes of it
  *   executor/wait.h       waiting for it         loop/sync.h    locks, semaphores, ...; queue.h
- *   executor/shared.h     what jobs share
+ *   executor/shared.h     what jobs share        loop/offload.h what would hold it up
  *                                                mapreduce/mapreduce.h
  *                                                               one question over a lot of data
  */
@@ -28,6 +28,7 @@
 #include "executor/trace.h"
 #include "executor/wait.h"
 #include "loop/loop.h"
+#include "loop/offload.h"
 #include "loop/queue.h"
 #include "loop/scope.h"
 #include "loop/sync.h"

@@ -86,6 +86,11 @@ const yk_error *yk_executor_error(const yk_executor *ex)
     return ex->error;
 }
 
+bool yk_executor_has_threads(const yk_executor *ex)
+{
+    return ex->ops->has_threads;
+}
+
 yk_future *yk_submit_opts(yk_executor *ex, yk_job_fn fn, const void *arg, size_t len,
                           const yk_job_options *options)
 {

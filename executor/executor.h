@@ -98,6 +98,10 @@ yk_executor *yk_hybrid_new(const yk_pool_options *options);
 /* Why the executor could not be made, NULL if it could. Belongs to the executor. */
 const yk_error *yk_executor_error(const yk_executor *ex);
 
+/* Whether its YK_CPU and YK_BLOCKING jobs run on threads of this process, so that they may be given
+ * pointers. */
+bool yk_executor_has_threads(const yk_executor *ex);
+
 /* What a job is like; the hybrid executor goes by it, the pools ignore it. */
 typedef enum yk_job_kind {
     YK_CPU,      /* computes */

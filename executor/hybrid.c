@@ -172,7 +172,8 @@ static const yk__executor_ops hybrid_ops = { .submit = hybrid_submit,
                                              .free = hybrid_free,
                                              .workers = hybrid_workers,
                                              .parts = hybrid_parts,
-                                             .resize = hybrid_resize };
+                                             .resize = hybrid_resize,
+                                             .has_threads = true };
 
 yk_executor *yk_hybrid_new(const yk_pool_options *options)
 {

@@ -30,6 +30,7 @@ typedef struct yk__executor_ops {
     /* The executors that this one is made of, at most YK__PARTS, and their names. NULL: itself. */
     size_t (*parts)(yk_executor *ex, yk_executor **parts, const char **names);
     int (*resize)(yk_executor *ex, unsigned workers); /* NULL: it cannot */
+    bool has_threads;                                 /* see yk_executor_has_threads */
 } yk__executor_ops;
 
 /* The first member of every executor. The caller of ..._new owns one reference; whatever works for

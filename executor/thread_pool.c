@@ -325,7 +325,8 @@ static const yk__executor_ops pool_ops = { .submit = pool_submit,
                                            .stats = pool_stats,
                                            .free = pool_free,
                                            .workers = pool_workers,
-                                           .resize = yk__thread_pool_resize };
+                                           .resize = yk__thread_pool_resize,
+                                           .has_threads = true };
 
 static thread_pool *pool_alloc(void)
 {

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "../executor/executor.h"
 #include "../executor/park.h"
 #include "../executor/promise.h"
 #include "../executor/reactor.h"
@@ -81,6 +82,9 @@ struct yk_loop {
     yk__post wake_post;
     bool unparked, timed_out, sleeping;
 
+    yk_executor *executor; /* the default one, or NULL; offload.c */
+    bool made_executor;    /* by the loop itself, which closes it */
+
     bool turning;    /* in a turn: tasks and callbacks of futures run */
     bool polling;    /* between a turn and the end of the poll that follows it */
     bool closing;    /* no new tasks */
@@ -111,6 +115,9 @@ void yk__task_run_ready(yk_loop *loop);
 
 /* An interrupt (interrupt.h) is due: a wait that it is in, and that may be interrupted, ends. */
 void yk__task_interrupted(yk__task *t);
+
+/* At the loop's end, when its thread has no loop any more. */
+void yk__loop_close_executor(yk_loop *loop);
 
 /* Writes that a task's stack has overflown, for signal handlers too. */
 void yk__task_report_overflow(const yk__task *task);

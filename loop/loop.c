@@ -422,6 +422,7 @@ int yk_loop_close(yk_loop *loop)
     if (loop->owns_uv)
         close_own_uv(loop);
     yk__stack_pool_destroy(&loop->stacks);
+    yk__loop_close_executor(loop);
     free(loop);
     return (int)n;
 }
