@@ -60,18 +60,13 @@ static int make_room(yk__pack *pack, size_t need)
     return 0;
 }
 
-static struct head *head_of(const yk__pack *pack)
-{
-    return (struct head *)pack->bytes;
-}
-
 static int begin(yk__pack *pack, yk_job_fn fn)
 {
     if (pack->cap < ALIGN && make_room(pack, ALIGN))
         return UV_ENOMEM;
-    *head_of(pack) = (struct head){ .fn = fn };
+    memcpy(pack->bytes, &(struct head){ .fn = fn }, ALIGN);
     pack->len = ALIGN;
-    pack->n = 0;
+    pack->n = pack->each = pack->step = 0;
     return 0;
 }
 
@@ -96,11 +91,12 @@ static int add_record(yk__pack *pack, int code, const void *data, size_t len)
 /* Makes records of a row. */
 static int loosen(yk__pack *pack)
 {
-    struct head head = *head_of(pack);
+    struct head head;
+    memcpy(&head, pack->bytes, ALIGN);
     yk__pack loose = { 0 };
     int err = begin(&loose, head.fn);
     for (size_t i = 0; !err && i < pack->n; i++)
-        err = add_record(&loose, 0, pack->bytes + ALIGN + i * head.step, head.each);
+        err = add_record(&loose, 0, pack->bytes + ALIGN + i * pack->step, pack->each);
     if (err) {
         free(loose.bytes);
         return err;
@@ -111,45 +107,56 @@ static int loosen(yk__pack *pack)
     return 0;
 }
 
+static void begin_row(yk__pack *pack, size_t len)
+{
+    struct head head;
+    pack->step = step_of(len);
+    pack->each = pack->step ? len : 0;
+    memcpy(&head, pack->bytes, ALIGN);
+    head.each = (uint32_t)pack->each;
+    head.step = (uint32_t)pack->step;
+    memcpy(pack->bytes, &head, ALIGN);
+}
+
 /* The caller has room. */
-static inline void add_to_row(yk__pack *pack, const void *data, size_t len, size_t step)
+static inline void add_to_row(yk__pack *pack, const void *data, size_t len)
 {
     unsigned char *at = pack->bytes + pack->len;
-    if (len == 8)
-        memcpy(at, data, 8);
+    if (len == sizeof(uint64_t)) /* most often */
+        memcpy(at, data, sizeof(uint64_t));
     else
         memcpy(at, data, len);
-    if (step > len)
-        memset(at + len, 0, step - len);
-    pack->len += step;
+    if (pack->step > len)
+        memset(at + len, 0, pack->step - len);
+    pack->len += pack->step;
     pack->n++;
 }
 
-static int add(yk__pack *pack, int code, const void *data, size_t len)
+static int add_unlike(yk__pack *pack, int code, const void *data, size_t len)
 {
-    struct head *head = head_of(pack);
-    if (pack->n == 0 && code == 0) {
-        head->step = step_of(len);
-        head->each = head->step ? (uint32_t)len : 0;
-    }
-    if (head->step && (len != head->each || code)) {
-        int err = loosen(pack);
-        if (err)
-            return err;
-        head = head_of(pack);
-    }
     int err = 0;
-    if (!head->step)
-        err = add_record(pack, code, data, len);
-    else if (pack->len + head->step > pack->cap)
-        err = make_room(pack, pack->len + head->step);
+    if (pack->n == 0 && code == 0)
+        begin_row(pack, len);
+    if (pack->step && (len != pack->each || code))
+        err = loosen(pack);
     if (err)
         return err;
-    head = head_of(pack);
-    if (head->step)
-        add_to_row(pack, data, len, head->step);
-    else
-        pack->n++;
+    if (pack->step) {
+        err = pack->len + pack->step > pack->cap ? make_room(pack, pack->len + pack->step) : 0;
+        if (!err)
+            add_to_row(pack, data, len);
+        return err;
+    }
+    err = add_record(pack, code, data, len);
+    pack->n += !err;
+    return err;
+}
+
+static inline int add(yk__pack *pack, int code, const void *data, size_t len)
+{
+    if (code || len != pack->each || !pack->step || pack->cap - pack->len < pack->step)
+        return add_unlike(pack, code, data, len);
+    add_to_row(pack, data, len);
     return 0;
 }
 
@@ -177,7 +184,7 @@ int yk__unpack_begin(yk__unpack *u, const void *packed, size_t len)
     return 0;
 }
 
-static int next_record(yk__unpack *u, yk__chunk_result *result)
+int yk__unpack_record(yk__unpack *u, yk__chunk_result *result)
 {
     struct record head;
     size_t left = u->len - u->at;
@@ -195,20 +202,9 @@ static int next_record(yk__unpack *u, yk__chunk_result *result)
     return 0;
 }
 
-int yk__unpack_next(yk__unpack *u, yk__chunk_result *result)
-{
-    if (!u->step)
-        return next_record(u, result);
-    if (u->len - u->at < u->step)
-        return YK_EFORMAT;
-    *result = (yk__chunk_result){ 0, u->bytes + u->at, u->each };
-    u->at += u->step;
-    return 0;
-}
-
 /* ---- In the worker -------------------------------------------------------------------------- */
 
-static int pack_outcome(yk__pack *results, const yk_job *job, int code)
+static inline int pack_outcome(yk__pack *results, const yk_job *job, int code)
 {
     if (code == 0)
         return add(results, 0, job->result, job->result_len);

@@ -12,7 +12,8 @@
 typedef struct yk__pack {
     unsigned char *bytes;
     size_t len, cap;
-    size_t n; /* how many are in it */
+    size_t n;          /* how many are in it */
+    size_t each, step; /* of a row; else 0 */
 } yk__pack;
 
 /* Begins a chunk for fn; adds an input to it. 0 or UV_ENOMEM. */
@@ -39,6 +40,19 @@ typedef struct yk__chunk_result {
 /* Begins with what a chunk's job has given; takes the next result. YK_EFORMAT if that is not what a
  * chunk gives: a worker wrote it. */
 int yk__unpack_begin(yk__unpack *unpack, const void *results, size_t len);
-int yk__unpack_next(yk__unpack *unpack, yk__chunk_result *result);
+int yk__unpack_record(yk__unpack *unpack, yk__chunk_result *result);
+
+static inline int yk__unpack_next(yk__unpack *u, yk__chunk_result *result)
+{
+    if (!u->step)
+        return yk__unpack_record(u, result);
+    if (u->len - u->at < u->step)
+        return YK_EFORMAT;
+    result->code = 0;
+    result->data = u->bytes + u->at;
+    result->len = u->each;
+    u->at += u->step;
+    return 0;
+}
 
 #endif
