@@ -27,6 +27,7 @@
 #include "executor/stream.h"
 #include "executor/trace.h"
 #include "executor/wait.h"
+#include "loop/call.h"
 #include "loop/loop.h"
 #include "loop/offload.h"
 #include "loop/queue.h"

@@ -12,6 +12,7 @@
 #include "../executor/park.h"
 #include "../executor/promise.h"
 #include "../executor/reactor.h"
+#include "call.h"
 #include "coro.h"
 #include "loop.h"
 #include "stack.h"
@@ -53,8 +54,14 @@ typedef struct yk__task {
     char name[YK__TASK_NAME];
 } yk__task;
 
+typedef struct yk__call_list {
+    yk_call *first, *last;
+} yk__call_list;
+
 struct yk_loop {
     yk__reactor reactor;
+    _Atomic uint32_t refs; /* of its memory */
+    _Atomic bool closed;   /* see yk__loop_enter() */
     uv_loop_t *uv;
     uv_loop_t own_uv;
     bool owns_uv;
@@ -75,6 +82,9 @@ struct yk_loop {
     yk__task *tasks;
     size_t task_count;
     size_t late_cancels; /* posts of cancellations that are still to come for tasks that ended */
+
+    yk__call_list calls_due, calls_timed;
+    uint64_t calls_numbered;
 
     /* The thread itself, asleep in yk_loop_run_until(). */
     yk__parker parker;
@@ -103,6 +113,13 @@ bool yk__loop_is_mine(const yk_loop *loop);
  * makes it be there until the wake-up has been sent, too. */
 void yk__loop_post(yk_loop *loop, yk__post *post);
 
+/* The same for those who know only that its memory is there. Between the two calls it is not closed
+ * further; YK_ECLOSED: it is closed, UV_EINVAL: this process has been forked. For signal handlers,
+ * too. */
+int yk__loop_enter(yk_loop *loop);
+void yk__loop_leave(yk_loop *loop);
+bool yk__loop_is_closed(const yk_loop *loop);
+
 /* The loop must not fall asleep: there is something ready. */
 void yk__loop_stir(yk_loop *loop);
 
@@ -112,6 +129,10 @@ void yk__loop_update_alive(yk_loop *loop);
 /* Runs every task that is ready now, and of those that become ready meanwhile as many as fit into
  * a fair share. */
 void yk__task_run_ready(yk_loop *loop);
+
+/* Makes the calls that are due now; and, when the reactor is gone, drops all that are left. */
+void yk__calls_make(yk_loop *loop);
+void yk__calls_drop(yk_loop *loop);
 
 /* An interrupt (interrupt.h) is due: a wait that it is in, and that may be interrupted, ends. */
 void yk__task_interrupted(yk__task *t);

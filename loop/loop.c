@@ -90,7 +90,8 @@ static bool sources_busy(const yk_loop *loop)
 
 void yk__loop_update_alive(yk_loop *loop)
 {
-    bool alive = loop->task_count > 0 || loop->sleeping || sources_busy(loop);
+    bool alive = loop->task_count > 0 || loop->calls_due.first || loop->calls_timed.first ||
+                 loop->sleeping || sources_busy(loop);
     if (alive == loop->kept_alive)
         return;
     loop->kept_alive = alive;
@@ -115,6 +116,45 @@ void yk__loop_post(yk_loop *loop, yk__post *post)
     atomic_fetch_sub_explicit(&loop->reactor.posters, 1, memory_order_release);
 }
 
+/* ---- Those who come from elsewhere ----------------------------------------------------------- */
+
+/* Who enters counts itself in `posters`, then looks at `closed`; the closing thread sets `closed`,
+ * then waits until it has seen `posters` at 0. All four sequentially consistent: one of them sees
+ * the other. */
+int yk__loop_enter(yk_loop *loop)
+{
+    if (loop->generation != atomic_load_explicit(&generation, memory_order_relaxed))
+        return UV_EINVAL;
+    atomic_fetch_add(&loop->reactor.posters, 1);
+    if (!atomic_load(&loop->closed))
+        return 0;
+    yk__loop_leave(loop);
+    return YK_ECLOSED;
+}
+
+void yk__loop_leave(yk_loop *loop)
+{
+    atomic_fetch_sub_explicit(&loop->reactor.posters, 1, memory_order_release);
+}
+
+bool yk__loop_is_closed(const yk_loop *loop)
+{
+    return atomic_load_explicit(&loop->closed, memory_order_acquire);
+}
+
+yk_loop *yk_loop_ref(yk_loop *loop)
+{
+    atomic_fetch_add_explicit(&loop->refs, 1, memory_order_relaxed);
+    return loop;
+}
+
+/* Release, so that what the others did is over for the one who frees it (acquire). */
+void yk_loop_unref(yk_loop *loop)
+{
+    if (loop && atomic_fetch_sub_explicit(&loop->refs, 1, memory_order_acq_rel) == 1)
+        free(loop);
+}
+
 /* ---- A turn ---------------------------------------------------------------------------------- */
 
 static bool nothing_left(const yk_loop *loop)
@@ -124,7 +164,7 @@ static bool nothing_left(const yk_loop *loop)
 
 static bool may_sleep(yk_loop *loop)
 {
-    if (loop->first_ready || (loop->sleeping && loop->unparked))
+    if (loop->first_ready || loop->calls_due.first || (loop->sleeping && loop->unparked))
         return false;
     if (loop->closing && nothing_left(loop))
         return false;
@@ -144,6 +184,7 @@ static void on_turn(uv_prepare_t *handle)
     loop->turning = true;
     do {
         yk__reactor_turn(&loop->reactor);
+        yk__calls_make(loop);
         yk__task_run_ready(loop);
     } while (yk__reactor_again(&loop->reactor));
     loop->turning = false;
@@ -361,6 +402,7 @@ yk_loop *yk_loop_new_opts(const yk_loop_options *options)
     yk_loop *loop = calloc(1, sizeof *loop);
     if (!loop)
         return NULL;
+    atomic_init(&loop->refs, 1);
     loop->generation = atomic_load_explicit(&generation, memory_order_relaxed);
     loop->parker = (yk__parker){ .park = loop_park, .unpark = loop_unpark };
     loop->wake_post.run = loop_unpark_posted;
@@ -401,9 +443,10 @@ static size_t end_tasks(yk_loop *loop)
     return n;
 }
 
-static void await_posters(const yk_loop *loop)
+static void turn_away_posters(yk_loop *loop)
 {
-    while (atomic_load_explicit(&loop->reactor.posters, memory_order_acquire) > 0)
+    atomic_store(&loop->closed, true);
+    while (atomic_load(&loop->reactor.posters) > 0)
         sched_yield();
 }
 
@@ -416,13 +459,14 @@ int yk_loop_close(yk_loop *loop)
         return err;
     size_t n = end_tasks(loop);
     close_handles(loop);
-    await_posters(loop);
+    turn_away_posters(loop);
     yk__reactor_destroy(&loop->reactor);
+    yk__calls_drop(loop);
     claim_thread(NULL);
     if (loop->owns_uv)
         close_own_uv(loop);
     yk__stack_pool_destroy(&loop->stacks);
     yk__loop_close_executor(loop);
-    free(loop);
+    yk_loop_unref(loop);
     return (int)n;
 }

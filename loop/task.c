@@ -319,19 +319,11 @@ static void copy_name(yk__task *t, const char *name)
         memcpy(t->name, name, strnlen(name, sizeof t->name - 1));
 }
 
-yk_future *yk_task_start_opts(yk_task_fn fn, void *arg, const yk_task_options *options)
+static yk__task *new_task(yk_loop *loop, yk_task_fn fn, void *arg, const yk_task_options *options)
 {
-    yk_loop *loop = yk_loop_current();
-    if (!loop || !fn)
-        return yk__future_failed(UV_EINVAL, loop ? "no function" : "this thread has no loop");
-    if (loop->closing)
-        return yk__future_failed(YK_ECLOSED, "the loop is being closed");
     yk__task *t = calloc(1, sizeof *t);
-    /* A wait with a deadline that finds no memory for it would not be a wait. */
-    if (!t || yk__reactor_timer_reserve(&loop->reactor, &t->timer)) {
-        free(t);
-        return yk__future_failed(UV_ENOMEM, NULL);
-    }
+    if (!t)
+        return NULL;
     yk__future_init(&t->future, &task_ops);
     yk_future_ref(&t->future); /* the loop's; the other is the caller's */
     t->parker = (yk__parker){ .park = task_park, .unpark = task_unpark, .self = &t->future };
@@ -345,8 +337,65 @@ yk_future *yk_task_start_opts(yk_task_fn fn, void *arg, const yk_task_options *o
         t->stack_size = options->stack_size;
         copy_name(t, options->name);
     }
-    link_task(loop, t);
+    return t;
+}
+
+static int admit(yk__task *t)
+{
+    /* A wait with a deadline that finds no memory for it would not be a wait. */
+    int err = yk__reactor_timer_reserve(&t->loop->reactor, &t->timer);
+    if (err)
+        return err;
+    link_task(t->loop, t);
     make_ready(t);
+    return 0;
+}
+
+static const char being_closed[] = "the loop is being closed";
+
+yk_future *yk_task_start_opts(yk_task_fn fn, void *arg, const yk_task_options *options)
+{
+    yk_loop *loop = yk_loop_current();
+    if (!loop || !fn)
+        return yk__future_failed(UV_EINVAL, loop ? "no function" : "this thread has no loop");
+    if (loop->closing)
+        return yk__future_failed(YK_ECLOSED, being_closed);
+    yk__task *t = new_task(loop, fn, arg, options);
+    if (!t || admit(t)) {
+        free(t);
+        return yk__future_failed(UV_ENOMEM, NULL);
+    }
+    return &t->future;
+}
+
+/* A task that was started on another thread has come. Its wake-ups begin only now. */
+static void arrived(yk__post *post)
+{
+    yk__task *t = TASK_OF(post, wake);
+    t->wake.run = unpark_posted;
+    int err = t->loop->closing ? YK_ECLOSED : admit(t);
+    if (!err)
+        return;
+    yk__future_fail(&t->future, err, err == YK_ECLOSED ? being_closed : NULL);
+    yk_future_unref(&t->future);
+}
+
+yk_future *yk_task_start_on_opts(yk_loop *loop, yk_task_fn fn, void *arg,
+                                 const yk_task_options *options)
+{
+    if (!loop || !fn)
+        return yk__future_failed(UV_EINVAL, loop ? "no function" : "no loop");
+    yk__task *t = new_task(loop, fn, arg, options);
+    if (!t)
+        return yk__future_failed(UV_ENOMEM, NULL);
+    t->wake.run = arrived;
+    int err = yk__loop_enter(loop);
+    if (err) {
+        free(t);
+        return yk__future_failed(err, err == YK_ECLOSED ? "the loop was closed" : NULL);
+    }
+    yk__reactor_post(&loop->reactor, &t->wake);
+    yk__loop_leave(loop);
     return &t->future;
 }
 
