@@ -78,6 +78,19 @@ int yk_await(yk_future *f)
     return yk_await_until(f, YK_FOREVER);
 }
 
+int yk_shield_until(yk_future *f, uint64_t deadline)
+{
+    if (!f)
+        return UV_EINVAL;
+    int err = yk__wait_for_end(f, deadline);
+    return err ? err : code_of(f);
+}
+
+int yk_shield(yk_future *f)
+{
+    return yk_shield_until(f, YK_FOREVER);
+}
+
 int yk_await_into_until(yk_future *f, void *out, size_t size, uint64_t deadline)
 {
     int err = yk_await_until(f, deadline);

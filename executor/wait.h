@@ -10,8 +10,8 @@
  * A deadline is a point in time (clock.h): yk_after_ms(250), YK_FOREVER, or 0 to only look. A
  * deadline that passes ends the wait with UV_ETIMEDOUT and leaves the future alone: its result is
  * not lost. A task that is cancelled while it waits gets YK_ECANCELED from the wait, and the future
- * that it awaited is asked to cancel as well (yk_await and its forms; the waits on many leave them
- * alone).
+ * that it awaited is asked to cancel as well (yk_await and its forms; yk_shield and the waits on
+ * many leave them alone).
  */
 #ifndef YOKE_EXECUTOR_WAIT_H
 #define YOKE_EXECUTOR_WAIT_H
@@ -32,6 +32,12 @@ int yk_await(yk_future *f);
 
 /* The same with a deadline; UV_ETIMEDOUT if it passes first. */
 int yk_await_until(yk_future *f, uint64_t deadline);
+
+/* As yk_await, but what is behind `f` is shielded from the cancellation of who waits: that ends the
+ * wait with YK_ECANCELED, and nothing else. For what must not be left half-done, or is awaited by
+ * others, too. */
+int yk_shield(yk_future *f);
+int yk_shield_until(yk_future *f, uint64_t deadline);
 
 /* Awaits, and copies the result to `out`. The result must be exactly `size` bytes long, else
  * YK_ETOOBIG (longer) or YK_EFORMAT (shorter), and `out` is untouched, as on every other error. */

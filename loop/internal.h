@@ -47,7 +47,7 @@ typedef struct yk__task {
     bool cancel_late;    /* it had not when the task ended; the loop waits for it */
     bool ended;          /* fn has returned `status` */
     int status;
-    uint64_t cancels_told; /* how many cancellations its waits have returned */
+    uint64_t cancels_told; /* how many cancellations its waits have returned, less those undone */
     uint64_t tellings;     /* how often they have returned for interrupts that were due */
     struct yk__interrupt *interrupts; /* time-outs and scopes it is in, the innermost first */
     yk__post cancel;                  /* carries a cancellation from another thread */

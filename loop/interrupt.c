@@ -26,7 +26,7 @@ void yk__interrupt_now(yk__interrupt *in)
 
 bool yk__interrupt_was_it(const yk__interrupt *in)
 {
-    if (!in->told || in->task->cancels_told != in->cancels)
+    if (!in->told || in->task->cancels_told > in->cancels)
         return false;
     for (const yk__interrupt *o = in->outer; o; o = o->outer)
         if (o->told > in->laid)

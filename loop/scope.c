@@ -253,8 +253,10 @@ int yk_scope_end_with(yk_scope *s, int err, yk_future **failed, size_t most, siz
         err = YK_ECANCELED;
     if (s->first_failure) {
         err = s->first_failure;
-        if (task->cancels_told != s->interrupt.cancels)
+        if (task->cancels_told > s->interrupt.cancels) {
+            task->cancels_told = s->interrupt.cancels;
             yk_future_cancel(&task->future); /* it was told, and the failure hides it */
+        }
     }
     tell_failures(s, failed, most, count);
     scope_free(s);

@@ -57,6 +57,13 @@ static bool cancel_is_due(const yk__task *t)
     return t->cancel_wanted || yk__interrupt_is_due(t);
 }
 
+static void forget_cancel(yk__task *t)
+{
+    t->cancel_wanted = t->cancel_arrived = false;
+    /* Nothing is published by it: a request that comes now is a new one. */
+    atomic_fetch_and_explicit(&t->future.state, ~(uint32_t)YK__ASKED, memory_order_relaxed);
+}
+
 /* A wait is about to return YK_ECANCELED, for all that there is to return it for. */
 static bool take_cancel(yk__task *t)
 {
@@ -64,9 +71,7 @@ static bool take_cancel(yk__task *t)
     if (!t->cancel_wanted)
         return interrupted;
     t->cancels_told++;
-    t->cancel_wanted = t->cancel_arrived = false;
-    /* Nothing is published by it: a request that comes now is a new one. */
-    atomic_fetch_and_explicit(&t->future.state, ~(uint32_t)YK__ASKED, memory_order_relaxed);
+    forget_cancel(t);
     return true;
 }
 
@@ -409,6 +414,22 @@ yk_future *yk_task_current(void)
 {
     yk__task *t = running_task();
     return t ? &t->future : NULL;
+}
+
+unsigned yk_task_cancelling(void)
+{
+    const yk__task *t = running_task();
+    return t ? (unsigned)t->cancels_told + t->cancel_wanted : 0;
+}
+
+unsigned yk_task_uncancel(void)
+{
+    yk__task *t = running_task();
+    if (t && t->cancels_told > 0)
+        t->cancels_told--;
+    else if (t && t->cancel_wanted)
+        forget_cancel(t);
+    return yk_task_cancelling();
 }
 
 const char *yk_task_name(const yk_future *f)

@@ -64,6 +64,15 @@ yk_future *yk_task_start_opts(yk_task_fn fn, void *arg, const yk_task_options *o
 /* The task that is running, NULL outside one. No new reference. */
 yk_future *yk_task_current(void);
 
+/* How many cancellations of the running task there are that it has not dealt with; 0 outside one.
+ * Time-outs and scopes that interrupt it (timeout.h, scope.h) do not count. */
+unsigned yk_task_cancelling(void);
+
+/* The running task has dealt with a cancellation and goes on: time-outs and scopes around count it
+ * no more. One that no wait has returned yet is withdrawn. Returns how many are left. Only a task
+ * that goes on inside of such a block needs this. */
+unsigned yk_task_uncancel(void);
+
 /* Its name, "" if it has none; good while the task is. f must be a task's future, else NULL. */
 const char *yk_task_name(const yk_future *f);
 
