@@ -30,6 +30,7 @@
 #include "loop/call.h"
 #include "loop/loop.h"
 #include "loop/offload.h"
+#include "loop/poll.h"
 #include "loop/queue.h"
 #include "loop/scope.h"
 #include "loop/sync.h"

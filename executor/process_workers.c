@@ -20,7 +20,7 @@ static int connect_zygote(struct process_pool *p)
     int err = yk__zygote_connect(&fd);
     if (err)
         return err;
-    p->zygote = (yk__watch){ fd, zygote_speaks };
+    p->zygote = (yk__watch){ .fd = fd, .readable = zygote_speaks };
     err = yk__reactor_watch(p->reactor, &p->zygote);
     if (err) {
         close(fd);

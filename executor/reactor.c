@@ -278,7 +278,7 @@ static bool fire_timers(yk__reactor *r)
 
 int yk__reactor_watch(yk__reactor *r, yk__watch *w)
 {
-    struct epoll_event e = { .events = EPOLLIN, .data.ptr = w };
+    struct epoll_event e = { .events = w->events ? w->events : EPOLLIN, .data.ptr = w };
     return epoll_ctl(r->poll_fd, EPOLL_CTL_ADD, w->fd, &e) ? -errno : 0;
 }
 
@@ -294,6 +294,7 @@ void yk__reactor_dispatch(yk__reactor *r)
     while (epoll_wait(r->poll_fd, &e, 1, 0) == 1) {
         yk__watch *w = e.data.ptr;
         if (w) {
+            w->came = e.events;
             w->readable(w);
             continue;
         }

@@ -51,10 +51,12 @@ typedef struct yk__timer {
     void (*fired)(struct yk__timer *timer);
 } yk__timer;
 
-/* A descriptor to watch for input, with its callback; embedded. */
+/* A descriptor to watch, for input unless `events` says otherwise, with its callback; embedded.
+ * `came` are the events that the callback is called for. */
 typedef struct yk__watch {
     int fd;
     void (*readable)(struct yk__watch *watch);
+    uint32_t events, came; /* EPOLL...; 0: EPOLLIN */
 } yk__watch;
 
 /* Something that is looked at in every turn because it signals through shared memory: a process

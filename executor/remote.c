@@ -71,7 +71,7 @@ remote *yk__remote_new(struct process_pool *pool, const remote_ops *ops, yk__rea
     r->serial = serial;
     r->zygote = zygote;
     r->lifeline = -1;
-    r->death = (yk__watch){ -1, death_seen };
+    r->death = (yk__watch){ .fd = -1, .readable = death_seen };
     r->timer.fired = timer_fired;
     r->start_by = YK_FOREVER;
     r->front = UINT32_MAX;

@@ -294,7 +294,7 @@ static void test_descriptors_are_watched_until_they_are_not(void **state)
     for (int i = 0; i < 2; i++) {
         int ends[2];
         assert_int_equal(pipe(ends), 0);
-        p[i] = (struct pipe_watch){ { ends[0], readable }, &r, NULL, ends[1], 0 };
+        p[i] = (struct pipe_watch){ { .fd = ends[0], .readable = readable }, &r, NULL, ends[1], 0 };
         assert_int_equal(yk__reactor_watch(&r, &p[i].watch), 0);
     }
     yk__reactor_dispatch(&r); /* nothing there */
