@@ -434,11 +434,21 @@ yk_as_completed *yk_as_completed_new(yk_future *const *futures, size_t n)
     return each;
 }
 
+static bool is_left(const yk_as_completed *each, const yk_future *f)
+{
+    for (size_t i = 0; i < each->total; i++)
+        if (each->entries[i].f == f)
+            return true;
+    return false;
+}
+
 static int sleep_for_next(yk_as_completed *each, uint64_t deadline)
 {
     yk__parker *parker = yk__parker_current();
     if (!parker)
         return YK_EONLOOP;
+    if (parker->self && yk_as_completed_left(each) == 1 && is_left(each, parker->self))
+        return YK_EDEADLK;
     atomic_store(&each->sleeper, parker);
     if (atomic_load(&each->order[each->taken])) {
         if (!atomic_exchange(&each->sleeper, NULL))

@@ -57,6 +57,10 @@ yk_loop *yk_loop_current(void);
 /* The libuv loop beneath, for handles of one's own. */
 struct uv_loop_s *yk_loop_uv(yk_loop *loop);
 
+/* The loop's tasks that have not ended, the oldest first: up to `max` of them to `tasks`, each with
+ * a reference that is now the caller's. Returns how many there are; on another thread 0. */
+size_t yk_loop_tasks(yk_loop *loop, yk_future **tasks, size_t max);
+
 /* Runs the loop until `f` has ended; returns what yk_await would. Not from within a task or
  * callback: UV_EBUSY. Tasks that are left stand still until the loop is run again, or closed. */
 int yk_loop_run_until(yk_loop *loop, yk_future *f);
