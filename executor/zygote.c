@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -381,14 +382,20 @@ static void prepare_signals(void)
     z.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* Of those that are below the limit: no number above it can be had, if there are any (from when the
+ * limit was higher, or a checker's). */
 static int highest_descriptor(void)
 {
+    struct rlimit limit = { .rlim_cur = 65536 };
+    getrlimit(RLIMIT_NOFILE, &limit);
     int highest = 2;
     DIR *dir = opendir("/proc/self/fd");
     struct dirent *entry;
-    while (dir && (entry = readdir(dir)) != NULL)
-        if (atoi(entry->d_name) > highest)
-            highest = atoi(entry->d_name);
+    while (dir && (entry = readdir(dir)) != NULL) {
+        int fd = atoi(entry->d_name);
+        if (fd > highest && (rlim_t)fd < limit.rlim_cur)
+            highest = fd;
+    }
     for (int fd = 3; !dir && fd < 65536; fd++)
         if (fcntl(fd, F_GETFD) >= 0)
             highest = fd;
