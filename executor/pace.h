@@ -51,14 +51,14 @@ static inline bool yk__luck_tries(yk__luck *l)
 /* It falls asleep, which ends the period. Whether it has paid to put that off. */
 static inline bool yk__luck_ends(yk__luck *l)
 {
+    bool paid = l->saved >= YK__PAYS;
+    l->saved = 0;
     if (!l->tries) {
         l->skipped -= l->skipped > 0;
         return false;
     }
-    bool paid = l->saved >= YK__PAYS;
     l->misses = paid ? 0 : l->misses < 6 ? l->misses + 1 : 6;
     l->skipped = (1u << l->misses) - 1;
-    l->saved = 0;
     l->tries = false;
     return paid;
 }

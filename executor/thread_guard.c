@@ -12,10 +12,10 @@
  * would have been, it takes them, and others are woken as ever.
  *
  * `guard` is set by the worker, or by who wakes one for it, and cleared by that worker when it
- * looks for jobs again, or there were none for a while. Whoever queues a job first queues it, then
- * looks whether somebody is awake and somebody stands guard; a guard that goes off duty, and a
- * worker that goes to sleep, say so first, and then look for jobs (all sequentially consistent). So
- * no job is left to somebody who has looked already.
+ * looks for jobs again, or there were none for a while: then it sleeps until it is woken. Whoever
+ * queues a job first queues it, then looks whether somebody is awake and somebody stands guard; a
+ * guard that goes off duty, and a worker that goes to sleep, say so first, and then look for jobs
+ * (all sequentially consistent). So no job is left to somebody who has looked already.
  */
 #include "reactor.h"
 #include "thread_pool.h"
@@ -147,17 +147,19 @@ static bool is_content(thread_pool *p, uint64_t jobs, uint64_t ns)
     if (jobs >= ns / (CONTENT_WITH * YK__TINY))
         return true;
     if (!yk__tq_has_work(p))
-        return jobs > 0;
+        return jobs > 0 || ns < LAST_LOOK;
     atomic_store_explicit(&p->each, UINT32_MAX, memory_order_relaxed); /* they are not tiny */
     return false;
 }
 
-void yk__guard_stand(thread_pool *p, place *at)
+bool yk__guard_stand(thread_pool *p, place *at)
 {
-    uint64_t before = finished(p), jobs, ns = FIRST_LOOK;
+    uint64_t before = finished(p), jobs = 0, ns = FIRST_LOOK;
+    bool woken;
     do {
-        if (yk__tq_sleep_through(p, at, yk_now() + ns))
-            break; /* it was woken to serve */
+        woken = yk__tq_sleep_through(p, at, yk_now() + ns);
+        if (woken)
+            break; /* to serve */
         jobs = finished(p) - before;
         before += jobs;
         if (!is_content(p, jobs, ns))
@@ -165,6 +167,7 @@ void yk__guard_stand(thread_pool *p, place *at)
         ns = ns < LAST_LOOK ? 2 * ns : ns;
     } while (at->index < atomic_load(&p->target));
     atomic_store(&p->guard, false);
+    return woken || jobs > 0 || yk__tq_has_work(p);
 }
 
 bool yk__guard_begin(thread_pool *p)

@@ -113,8 +113,9 @@ struct thread {
 
     /* Its own. */
     yk__pace pace;
-    bool single; /* the last burst was of one job */
-    bool slower; /* it was slower than those before it */
+    bool single;   /* the last burst was of one job */
+    bool slower;   /* it was slower than those before it */
+    bool relieved; /* it stood guard for nothing, and has done no job since */
     uint64_t no_spin_until;
     yk__blocking blocking;
     yk__held held;
@@ -221,6 +222,7 @@ struct thread_pool {
 
     alignas(YK__CACHE_LINE) _Atomic uint32_t waking;
     _Atomic bool guard; /* somebody stands guard, or is on his way: thread_guard.c */
+    _Atomic bool left;  /* jobs are ready; written under the lock; a hint */
     _Atomic uint64_t idle[YK__IDLE_WORDS];
 
     alignas(YK__CACHE_LINE) pthread_mutex_t lock; /* guards what follows */
@@ -295,8 +297,8 @@ bool yk__guard_is_alone(thread_pool *p);
 /* A worker finds nothing to do: whether it is to stand guard, instead of a mere sleep. */
 bool yk__guard_begin(thread_pool *p);
 
-/* Returns when it is to look for jobs. */
-void yk__guard_stand(thread_pool *p, place *at);
+/* Returns when it is to look for jobs; false: there were none for a while. */
+bool yk__guard_stand(thread_pool *p, place *at);
 
 /* How many workers are awake. */
 uint32_t yk__guard_awake(thread_pool *p);

@@ -70,6 +70,13 @@ static void prefetch(const thread_job *job)
     __builtin_prefetch(&job->on, 1);
 }
 
+/* Under the lock. */
+static void show_left(thread_pool *p, bool left)
+{
+    if (atomic_load_explicit(&p->left, memory_order_relaxed) != left)
+        atomic_store_explicit(&p->left, left, memory_order_relaxed);
+}
+
 thread_job *yk__tq_take(thread_pool *p, bool *more)
 {
     pthread_mutex_lock(&p->lock);
@@ -77,6 +84,7 @@ thread_job *yk__tq_take(thread_pool *p, bool *more)
         refill(p);
     yk__queued *q = yk__queue_take(&p->ready), *next = q ? yk__queue_first(&p->ready) : NULL;
     *more = next || (q && atomic_load(&p->inbox));
+    show_left(p, next != NULL);
     pthread_mutex_unlock(&p->lock);
     if (next)
         prefetch(yk__thread_job_of(next));
@@ -93,6 +101,7 @@ yk__queued *yk__tq_take_all(thread_pool *p)
         end = &q->next;
     }
     *end = NULL;
+    show_left(p, false);
     pthread_mutex_unlock(&p->lock);
     return list;
 }

@@ -10,7 +10,8 @@
  *
  * A loop goes round without sleeping, so that its other input waits for nothing. A worker that
  * looks counts as one that is on its way (`waking` in thread_queue.c): nobody is woken beside it,
- * and it wakes the next one if it finds more than it can do.
+ * and it wakes the next one if it finds more than it can do. So it must also see what another
+ * worker has moved from the inbox and left (`left`): nobody else may come for that.
  */
 #include <sched.h>
 
@@ -67,14 +68,14 @@ static enum yk__nearness nearest(thread_pool *p, uint32_t cpu)
 void yk__spin_submitter(thread_pool *p, yk__reactor *r)
 {
     r->submitted_in = r->turns;
-    r->submitted = true;
-    if (p->cpus < 2)
+    if (p->cpus < 2 || r->is_private)
         return;
+    r->submitted = true;
     uint32_t asked = asked_for(p), cpu = 1 + (uint32_t)sched_getcpu();
     enum yk__nearness near = are_brief(p) ? nearest(p, cpu) : YK__FAR;
     bool brief = near != YK__FAR && yk__luck_tries(&r->luck);
     say(&p->loop_cpu, cpu);
-    say(&p->spin_for, asked ? asked : brief ? YK__BRIEF : 0);
+    say(&p->spin_for, brief ? YK__BRIEF : 0);
     if (!asked && !brief)
         return;
     uint32_t ns = near == YK__WAKING ? YK__ROUSE : YK__BRIEF;
@@ -85,6 +86,8 @@ void yk__spin_submitter(thread_pool *p, yk__reactor *r)
 
 static bool comes(thread_pool *p)
 {
+    if (atomic_load_explicit(&p->left, memory_order_relaxed))
+        return true;
     for (int i = 0; i < LOOKS; i++) {
         if (atomic_load_explicit(&p->inbox, memory_order_relaxed))
             return true;
@@ -100,6 +103,14 @@ uint32_t yk__spin_say_cpu(place *at)
     return cpu;
 }
 
+/* Not where it would leave if it had nothing to do. */
+static bool may_look(const thread *t)
+{
+    thread_pool *p = t->pool;
+    return !atomic_load_explicit(&p->closing, memory_order_relaxed) &&
+           t->at->index < atomic_load_explicit(&p->target, memory_order_relaxed);
+}
+
 /* The time that it takes is none of the burst's. */
 static bool look_for(thread *t, uint64_t limit)
 {
@@ -107,7 +118,7 @@ static bool look_for(thread *t, uint64_t limit)
     uint64_t begin = yk_now(), now = begin, last = begin;
     if (begin < t->no_spin_until)
         return false;
-    while (now - begin < limit && now - last < JUMP && !atomic_load(&p->closing)) {
+    while (now - begin < limit && now - last < JUMP && may_look(t)) {
         last = now;
         bool came = comes(p);
         now = yk_now();

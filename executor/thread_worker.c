@@ -617,6 +617,7 @@ static bool serve_one(thread *t, thread_job *job, bool more)
         yk__guard_call(t->pool);
     if (t->pace.jobs == YK__BURST)
         end_burst(t);
+    t->relieved = false;
     yk__pace_job(&t->pace);
     bool ran = run_job(t, job);
     yk_future_unref(&job->work.future);
@@ -627,14 +628,14 @@ static bool serve_one(thread *t, thread_job *job, bool more)
 static bool sleep_idle(thread *t, bool stays)
 {
     thread_pool *p = t->pool;
-    bool guards = !t->single && yk__guard_begin(p);
+    bool guards = !t->single && !t->relieved && yk__guard_begin(p);
     if (!guards) {
         if (!yk__tq_sleep(p, t->at, sleeps_until(p, stays)))
             return false;
         guards = t->at->guards;
     }
     if (guards)
-        yk__guard_stand(p, t->at);
+        t->relieved = !yk__guard_stand(p, t->at);
     return true;
 }
 
