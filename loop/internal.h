@@ -76,7 +76,9 @@ struct yk_loop {
 
     /* Tasks. */
     yk__stack_pool stacks;
-    yk__coro host; /* where the thread stands while a task runs */
+    yk__coro host;   /* where the thread stands while a task runs */
+    yk__coro *under; /* who goes on when the running task waits: the host, or the task that has
+                        started it eagerly */
     yk__task *running;
     yk__task *first_ready, *last_ready;
     yk__task *tasks;

@@ -179,7 +179,7 @@ static void on_turn(uv_prepare_t *handle)
         uv_stop(handle->loop);
         return;
     }
-    if (loop->turning)
+    if (loop->turning || loop->running)
         return; /* a task runs libuv's loop: its mistake, which must not become ours */
     loop->turning = true;
     do {
@@ -276,7 +276,7 @@ static int may_run(const yk_loop *loop)
 {
     if (!yk__loop_is_mine(loop))
         return UV_EINVAL;
-    return loop->turning || loop->polling || loop->sleeping ? UV_EBUSY : 0;
+    return loop->turning || loop->polling || loop->sleeping || loop->running ? UV_EBUSY : 0;
 }
 
 int yk_loop_run_until(yk_loop *loop, yk_future *f)
@@ -407,6 +407,7 @@ yk_loop *yk_loop_new_opts(const yk_loop_options *options)
     loop->parker = (yk__parker){ .park = loop_park, .unpark = loop_unpark };
     loop->wake_post.run = loop_unpark_posted;
     loop->timer.fired = loop_timer_fired;
+    loop->under = &loop->host;
     yk__stack_pool_init(&loop->stacks, YK__GUARD_INSTALLED);
     if (open_loop(loop, options ? options->uv : NULL) != 0) {
         free(loop);

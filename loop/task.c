@@ -84,7 +84,7 @@ static void timer_fired(yk__timer *timer)
 
 static void suspend(yk__task *t)
 {
-    yk__coro_switch(&t->coro, &t->loop->host);
+    yk__coro_switch(&t->coro, t->loop->under);
 }
 
 static int sleep_until_woken(yk__task *t, uint64_t deadline, bool interruptible)
@@ -222,7 +222,7 @@ static void run_task(void *arg)
     yk__task *t = arg;
     t->status = t->fn(t->arg);
     t->ended = true;
-    yk__coro_exit(&t->coro, &t->loop->host);
+    yk__coro_exit(&t->coro, t->loop->under);
 }
 
 /* The first step. False: it was cancelled before, or there is no stack for it; it has ended. */
@@ -285,11 +285,25 @@ static void step(yk_loop *loop, yk__task *t)
     }
     loop->running = t;
     yk__parker_set_task(&t->parker);
-    yk__coro_switch(&loop->host, &t->coro);
+    yk__coro_switch(loop->under, &t->coro);
     yk__parker_set_task(NULL);
     loop->running = NULL;
     if (t->ended)
         finish(loop, t);
+}
+
+/* The first step, now, of a task that has not been queued: on behalf of the running task, if there
+ * is one, which does not notice. */
+static void step_eagerly(yk_loop *loop, yk__task *t)
+{
+    yk__task *starter = loop->running;
+    yk__coro *under = loop->under;
+    if (starter)
+        loop->under = &starter->coro;
+    step(loop, t);
+    loop->under = under;
+    loop->running = starter;
+    yk__parker_set_task(starter ? &starter->parker : NULL);
 }
 
 /* Where there are many tasks, their stacks are in no near cache any more. */
@@ -352,7 +366,6 @@ static int admit(yk__task *t)
     if (err)
         return err;
     link_task(t->loop, t);
-    make_ready(t);
     return 0;
 }
 
@@ -370,6 +383,10 @@ yk_future *yk_task_start_opts(yk_task_fn fn, void *arg, const yk_task_options *o
         free(t);
         return yk__future_failed(UV_ENOMEM, NULL);
     }
+    if (options && options->eager)
+        step_eagerly(loop, t);
+    else
+        make_ready(t);
     return &t->future;
 }
 
@@ -379,8 +396,10 @@ static void arrived(yk__post *post)
     yk__task *t = TASK_OF(post, wake);
     t->wake.run = unpark_posted;
     int err = t->loop->closing ? YK_ECLOSED : admit(t);
-    if (!err)
+    if (!err) {
+        make_ready(t);
         return;
+    }
     yk__future_fail(&t->future, err, err == YK_ECLOSED ? being_closed : NULL);
     yk_future_unref(&t->future);
 }

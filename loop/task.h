@@ -26,6 +26,7 @@
 #ifndef YOKE_LOOP_TASK_H
 #define YOKE_LOOP_TASK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,13 +50,15 @@ typedef int (*yk_task_fn)(void *arg);
 typedef struct yk_task_options {
     const char *name;  /* for diagnostics; copied, at most 31 bytes */
     size_t stack_size; /* bytes; 0: 256 KiB */
+    bool eager; /* started on the loop's thread, it runs at once until it has to wait; one that
+                   never has to has ended when the start returns */
 } yk_task_options;
 
-/* Starts fn(arg) as a task of the current loop: it runs for the first time after the caller has
- * returned or waited. For the loop's thread only. Never NULL: where it cannot start (UV_ENOMEM; no
- * loop on this thread: UV_EINVAL; a loop that is being closed: YK_ECLOSED) the future has failed.
- * The caller owns one reference; dropping it does not end the task. Callbacks on the task's future
- * run on the loop's thread, outside any task. */
+/* Starts fn(arg) as a task of the current loop: unless it is eager, it runs for the first time
+ * after the caller has returned or waited. For the loop's thread only. Never NULL: where it cannot
+ * start (UV_ENOMEM; no loop on this thread: UV_EINVAL; a loop that is being closed: YK_ECLOSED) the
+ * future has failed. The caller owns one reference; dropping it does not end the task. Callbacks on
+ * the task's future run on the loop's thread, outside any task. */
 yk_future *yk_task_start_opts(yk_task_fn fn, void *arg, const yk_task_options *options);
 #define yk_task_start(fn, arg) yk_task_start_opts((fn), (arg), NULL)
 #define yk_task_start_with(fn, arg, ...) \
