@@ -33,9 +33,11 @@
 #include "loop/poll.h"
 #include "loop/queue.h"
 #include "loop/scope.h"
+#include "loop/stream.h"
 #include "loop/sync.h"
 #include "loop/task.h"
 #include "loop/timeout.h"
+#include "loop/transport.h"
 #include "mapreduce/mapreduce.h"
 
 #endif

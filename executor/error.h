@@ -19,15 +19,15 @@ enum {
     YK_ECRASHED = -20002,    /* the worker process died while it ran the job */
     YK_EJOBTIMEOUT = -20003, /* the job ran longer than its own limit (a wait's own deadline that
                                 passes is UV_ETIMEDOUT, and leaves the job alone) */
-    YK_ECLOSED = -20004,     /* the executor was shut down */
+    YK_ECLOSED = -20004,     /* the executor, loop or stream was closed */
     YK_ENOINIT = -20005,     /* yk_init() was not the first thing that main() did */
     YK_EONLOOP = -20006,     /* this would block the loop's own thread; await from a task instead */
     YK_EDONE = -20007,       /* the future has ended already */
-    YK_ETOOBIG = -20008,     /* the result does not fit where it was to go */
+    YK_ETOOBIG = -20008,     /* it does not fit where it was to go */
     YK_EOVERFLOW = -20009,   /* a sum passed 64 bits */
     YK_EFORMAT = -20010,     /* a record is not what its format demands */
     YK_ECORRUPT = -20011,    /* compressed data is damaged */
-    YK_ETRUNCATED = -20012,  /* compressed data ends too early */
+    YK_ETRUNCATED = -20012,  /* data or a stream ends too early */
     YK_EJOB = -20013,        /* the job returned a number that is no known error */
     YK_ENOWORKER = -20014,   /* no worker process could be started */
     YK_EDEADLK = -20016,     /* a job would wait for its own executor, or a task for itself */

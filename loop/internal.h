@@ -88,6 +88,9 @@ struct yk_loop {
     yk__call_list calls_due, calls_timed;
     uint64_t calls_numbered;
 
+    struct yk__guest *guests; /* guest.h */
+    char *scratch;            /* yk__loop_scratch() */
+
     /* The thread itself, asleep in yk_loop_run_until(). */
     yk__parker parker;
     yk__timer timer;

@@ -18,6 +18,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#include "guest.h"
 #include "internal.h"
 
 #define LOOP_OF(pointer, member) ((yk_loop *)((char *)(pointer)-offsetof(yk_loop, member)))
@@ -166,7 +167,7 @@ static bool may_sleep(yk_loop *loop)
 {
     if (loop->first_ready || loop->calls_due.first || (loop->sleeping && loop->unparked))
         return false;
-    if (loop->closing && nothing_left(loop))
+    if (loop->closing && nothing_left(loop) && !loop->guests)
         return false;
     return yk__reactor_park(&loop->reactor);
 }
@@ -440,6 +441,7 @@ static size_t end_tasks(yk_loop *loop)
     yk__loop_update_alive(loop);
     while (!nothing_left(loop))
         uv_run(loop->uv, UV_RUN_ONCE);
+    yk__guests_leave(loop);
     loop->sleeping = false;
     return n;
 }
