@@ -1,8 +1,9 @@
 /* Streams: a protocol that keeps what comes in a buffer, and tasks that wait for it.
  *
- * The transport calls, tasks wait, all on one thread. There is one place for a reader and one for a
- * writer; whoever changes what a place waits for wakes it, and the woken looks again. A stream that
- * its owner has closed is freed by the last of: its transport's end, the calls suspended in it.
+ * The transport calls, tasks wait, all on one thread. There is one spot for a reader and one for a
+ * writer; whoever changes what is waited for there wakes it, and the woken looks again. A stream
+ * that its owner has closed is freed by the last of: its transport's end, the calls suspended in
+ * it.
  */
 #include "stream.h"
 
@@ -27,14 +28,6 @@ static void free_if_unused(yk_stream *s)
     free(s);
 }
 
-void yk__stream_wake(yk__place_in_stream *place)
-{
-    if (!place->parker || place->woken)
-        return;
-    place->woken = true;
-    place->parker->unpark(place->parker);
-}
-
 static int come_back(yk_stream *s, int err)
 {
     s->inside--;
@@ -44,18 +37,10 @@ static int come_back(yk_stream *s, int err)
     return YK_ECLOSED;
 }
 
-int yk__stream_sleep(yk_stream *s, yk__place_in_stream *place, uint64_t deadline)
+int yk__stream_wait(yk_stream *s, yk__spot *spot, uint64_t deadline)
 {
-    if (!yk_task_current())
-        return YK_EONLOOP;
-    if (deadline == 0)
-        return UV_ETIMEDOUT;
-    yk__parker *me = yk__parker_current();
-    *place = (yk__place_in_stream){ .parker = me };
     s->inside++;
-    int err = me->park(me, deadline, true);
-    place->parker = NULL;
-    return come_back(s, err);
+    return come_back(s, yk__spot_wait(spot, deadline));
 }
 
 int yk__stream_check(const yk_stream *s)
@@ -119,7 +104,7 @@ static void on_data(yk_transport *t, const void *data, size_t len, void *arg)
     s->len += len;
     update_reading(s);
     if (s->len >= s->needed)
-        yk__stream_wake(&s->reader);
+        yk__spot_wake(&s->reader);
 }
 
 static void on_eof(yk_transport *t, void *arg)
@@ -127,7 +112,7 @@ static void on_eof(yk_transport *t, void *arg)
     yk_stream *s = arg;
     (void)t;
     s->eof = true;
-    yk__stream_wake(&s->reader);
+    yk__spot_wake(&s->reader);
 }
 
 static void on_lost(yk_transport *t, int err, void *arg)
@@ -136,8 +121,8 @@ static void on_lost(yk_transport *t, int err, void *arg)
     (void)t;
     s->transport = NULL;
     s->err = err ? err : YK_ECLOSED;
-    yk__stream_wake(&s->reader);
-    yk__stream_wake(&s->writer);
+    yk__spot_wake(&s->reader);
+    yk__spot_wake(&s->writer);
     free_if_unused(s);
 }
 
@@ -152,7 +137,7 @@ static void on_resume(yk_transport *t, void *arg)
     yk_stream *s = arg;
     (void)t;
     s->writing_paused = false;
-    yk__stream_wake(&s->writer);
+    yk__spot_wake(&s->writer);
 }
 
 const yk_protocol yk__stream_protocol = {
@@ -207,8 +192,8 @@ static void shut(yk_stream *s)
 {
     s->closed = true;
     s->len = 0;
-    yk__stream_wake(&s->reader);
-    yk__stream_wake(&s->writer);
+    yk__spot_wake(&s->reader);
+    yk__spot_wake(&s->writer);
 }
 
 void yk_stream_close(yk_stream *s)
@@ -236,7 +221,7 @@ void yk_stream_abort(yk_stream *s)
 static int may_read(const yk_stream *s)
 {
     int err = yk__stream_check(s);
-    return err ? err : s->reader.parker ? UV_EBUSY : 0;
+    return err ? err : yk__spot_is_taken(&s->reader) ? UV_EBUSY : 0;
 }
 
 /* Waits for bytes beyond those that are there, until there are `needed`; up to `wanted` may come.
@@ -253,7 +238,7 @@ static int await_bytes(yk_stream *s, size_t needed, size_t wanted, uint64_t dead
     s->wanted = wanted;
     int err = update_reading(s);
     if (!err && s->len == have && !s->eof)
-        err = yk__stream_sleep(s, &s->reader, deadline);
+        err = yk__stream_wait(s, &s->reader, deadline);
     if (err != YK_ECLOSED) /* then it may be gone */
         s->wanted = 0;
     return err;
@@ -380,14 +365,14 @@ size_t yk_stream_readable(const yk_stream *s)
 static int may_write(const yk_stream *s)
 {
     int err = yk__stream_check(s);
-    return err ? err : s->writer.parker ? UV_EBUSY : 0;
+    return err ? err : yk__spot_is_taken(&s->writer) ? UV_EBUSY : 0;
 }
 
 static int await_room(yk_stream *s, uint64_t deadline)
 {
     int err = 0;
     while (!err && s->transport && s->writing_paused)
-        err = yk__stream_sleep(s, &s->writer, deadline);
+        err = yk__stream_wait(s, &s->writer, deadline);
     if (err)
         return err;
     return s->transport ? 0 : s->err;

@@ -4,14 +4,9 @@
 
 #include <stdbool.h>
 
+#include "spot.h"
 #include "stream.h"
 #include "transport_internal.h"
-
-/* Where a task waits; it is woken once. */
-typedef struct yk__place_in_stream {
-    yk__parker *parker; /* NULL: nobody waits */
-    bool woken;
-} yk__place_in_stream;
 
 struct yk_stream {
     yk_loop *loop;
@@ -24,7 +19,7 @@ struct yk_stream {
     size_t wanted;
     size_t high_water;
 
-    yk__place_in_stream reader, writer;
+    yk__spot reader, writer;
     size_t needed;       /* wakes the reader */
     unsigned inside;     /* calls that are suspended in it */
     bool reading;        /* somebody has begun to read */
@@ -39,10 +34,9 @@ struct yk_stream {
 /* Of this thread's loop, and open; else why not. */
 int yk__stream_check(const yk_stream *s);
 
-/* Suspends the task until it is woken at this place. An error ends the call, which must not touch
+/* Suspends the task until it is woken at this spot. An error ends the call, which must not touch
  * the stream after it. */
-int yk__stream_sleep(yk_stream *s, yk__place_in_stream *place, uint64_t deadline);
-void yk__stream_wake(yk__place_in_stream *place);
+int yk__stream_wait(yk_stream *s, yk__spot *spot, uint64_t deadline);
 
 extern const yk_protocol yk__stream_protocol;
 

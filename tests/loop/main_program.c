@@ -5,11 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <termios.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "executor/clock.h"
 #include "loop/loop.h"
+#include "loop/terminal.h"
 
 static void say(const char *text)
 {
@@ -118,6 +120,20 @@ static int crashes(void *arg)
     return 0;
 }
 
+/* Makes its terminal raw, and closes what it did it with. */
+static int leaves_it_raw(void *arg)
+{
+    (void)arg;
+    yk_stream *in;
+    struct termios t;
+    int err = yk_stream_stdin(&in);
+    if (err)
+        return err;
+    err = yk_terminal_set_raw(in, true);
+    yk_stream_close(in);
+    return !err && tcgetattr(0, &t) == 0 && !(t.c_lflag & ICANON) ? 3 : 2;
+}
+
 static void on_old_handler(int sig)
 {
     (void)sig;
@@ -133,7 +149,7 @@ static const struct {
     { "catches", catches },        { "computes", computes },
     { "leaves", leaves_a_task },   { "cancels-itself", cancelled_without_a_signal },
     { "overflows", overflows },    { "crashes", crashes },
-    { "crashes-caught", crashes },
+    { "crashes-caught", crashes }, { "raw", leaves_it_raw },
 };
 
 int main(int argc, char **argv)
