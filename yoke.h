@@ -28,6 +28,8 @@
 #include "executor/trace.h"
 #include "executor/wait.h"
 #include "loop/call.h"
+#include "loop/dns.h"
+#include "loop/file.h"
 #include "loop/loop.h"
 #include "loop/net.h"
 #include "loop/offload.h"

@@ -12,8 +12,21 @@ install(FILES
     executor/worker_options.h
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/yoke/executor)
 install(FILES
-    loop/call.h loop/loop.h loop/net.h loop/offload.h loop/poll.h loop/queue.h loop/scope.h
-    loop/stream.h loop/sync.h loop/task.h loop/terminal.h loop/timeout.h loop/transport.h
+    loop/call.h
+    loop/dns.h
+    loop/file.h
+    loop/loop.h
+    loop/net.h
+    loop/offload.h
+    loop/poll.h
+    loop/queue.h
+    loop/scope.h
+    loop/stream.h
+    loop/sync.h
+    loop/task.h
+    loop/terminal.h
+    loop/timeout.h
+    loop/transport.h
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/yoke/loop)
 install(FILES mapreduce/mapreduce.h mapreduce/fold.h mapreduce/sink.h mapreduce/split.h
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/yoke/mapreduce)

@@ -142,6 +142,10 @@ void yk__calls_drop(yk_loop *loop);
 /* An interrupt (interrupt.h) is due: a wait that it is in, and that may be interrupted, ends. */
 void yk__task_interrupted(yk__task *t);
 
+/* In a task: submits to the loop's default executor, as YK_BLOCKING; never NULL. `deadline` is for
+ * the room in its queue. */
+yk_future *yk__offload(yk_job_fn fn, const void *arg, size_t len, uint64_t deadline);
+
 /* At the loop's end, when its thread has no loop any more. */
 void yk__loop_close_executor(yk_loop *loop);
 

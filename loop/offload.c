@@ -39,7 +39,7 @@ void yk__loop_close_executor(yk_loop *loop)
         yk_executor_unref(loop->executor);
 }
 
-static yk_future *submit(yk_job_fn fn, const void *arg, size_t len)
+yk_future *yk__offload(yk_job_fn fn, const void *arg, size_t len, uint64_t deadline)
 {
     yk_loop *loop = yk_loop_current();
     if (!loop)
@@ -48,14 +48,17 @@ static yk_future *submit(yk_job_fn fn, const void *arg, size_t len)
         return yk__future_failed(YK_EONLOOP, NULL);
     /* It may be replaced while the task waits for room in its queue. */
     yk_executor *ex = yk_executor_ref(yk_loop_default_executor(loop));
-    yk_future *job = yk_submit_with(ex, fn, arg, len, .kind = YK_BLOCKING);
+    /* To the job's options 0 is no deadline. */
+    uint64_t submit_deadline = deadline == 0 ? 1 : deadline == YK_FOREVER ? 0 : deadline;
+    yk_future *job =
+        yk_submit_with(ex, fn, arg, len, .kind = YK_BLOCKING, .submit_deadline = submit_deadline);
     yk_executor_unref(ex);
     return job;
 }
 
 int yk_to_thread(yk_job_fn fn, const void *arg, size_t len)
 {
-    yk_future *job = submit(fn, arg, len);
+    yk_future *job = yk__offload(fn, arg, len, YK_FOREVER);
     int err = yk_await(job);
     yk_future_unref(job);
     return err;
@@ -63,7 +66,7 @@ int yk_to_thread(yk_job_fn fn, const void *arg, size_t len)
 
 int yk_to_thread_into(yk_job_fn fn, const void *arg, size_t len, void *out, size_t size)
 {
-    yk_future *job = submit(fn, arg, len);
+    yk_future *job = yk__offload(fn, arg, len, YK_FOREVER);
     int err = yk_await_into(job, out, size);
     yk_future_unref(job);
     return err;
