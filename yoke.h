@@ -28,6 +28,7 @@
 #include "executor/trace.h"
 #include "executor/wait.h"
 #include "loop/call.h"
+#include "loop/debug.h"
 #include "loop/dns.h"
 #include "loop/file.h"
 #include "loop/loop.h"

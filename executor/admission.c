@@ -128,6 +128,8 @@ static int end_wait(yk__admission *a, struct yk__admission_waiter *w, int err)
     return err;
 }
 
+static const yk__wait_kind for_room = { "room in the queue of a pool", NULL };
+
 static int wait_for_room(yk__admission *a, yk__parker *parker, uint64_t deadline)
 {
     struct yk__admission_waiter w = { .parker = parker };
@@ -135,8 +137,10 @@ static int wait_for_room(yk__admission *a, yk__parker *parker, uint64_t deadline
     pthread_mutex_lock(&a->lock);
     int outcome = w.outcome = join_line(a, &w);
     pthread_mutex_unlock(&a->lock);
-    while (outcome == UNDECIDED)
+    while (outcome == UNDECIDED) {
+        yk__parker_waits(parker, &for_room, a);
         outcome = end_wait(a, &w, parker->park(parker, deadline, true));
+    }
     yk__executor_release(a->ex);
     return outcome;
 }

@@ -155,7 +155,9 @@ static void walk_stack(const siginfo_t *info, ucontext_t *u)
 }
 
 struct naming {
-    yk__crash_record *to;
+    yk__crash_frame *frames;
+    uint32_t n;
+    char *paths;
     uint32_t used; /* of `paths` */
 };
 
@@ -165,13 +167,13 @@ static uint32_t keep_path(struct naming *names, const char *path)
     size_t size = strlen(path) + 1;
     uint32_t at = 1;
     while (at < names->used) {
-        if (strcmp(names->to->paths + at, path) == 0)
+        if (strcmp(names->paths + at, path) == 0)
             return at;
-        at += (uint32_t)strlen(names->to->paths + at) + 1;
+        at += (uint32_t)strlen(names->paths + at) + 1;
     }
     if (size == 1 || size > YK__CRASH_PATHS - names->used)
         return 0;
-    memcpy(names->to->paths + at, path, size);
+    memcpy(names->paths + at, path, size);
     names->used += (uint32_t)size;
     return at;
 }
@@ -179,8 +181,8 @@ static uint32_t keep_path(struct naming *names, const char *path)
 static bool name_frames(const yk__mapping *m, void *arg)
 {
     struct naming *names = arg;
-    for (uint32_t i = 0; i < c.n_frames; i++) {
-        yk__crash_frame *f = &names->to->frames[i];
+    for (uint32_t i = 0; i < names->n; i++) {
+        yk__crash_frame *f = &names->frames[i];
         if (f->address < m->start || f->address >= m->end)
             continue;
         f->offset = f->address - m->start + m->offset;
@@ -189,10 +191,15 @@ static bool name_frames(const yk__mapping *m, void *arg)
     return true;
 }
 
+void yk__crash_locate(yk__crash_frame *frames, uint32_t n, char *paths)
+{
+    struct naming names = { frames, n, paths, 1 };
+    yk__maps_each(name_frames, &names);
+}
+
 static void publish_frames(void)
 {
-    struct naming names = { c.record, 1 };
-    yk__maps_each(name_frames, &names);
+    yk__crash_locate(c.record->frames, c.n_frames, c.record->paths);
     atomic_store_explicit(&c.record->n_frames, c.n_frames, memory_order_release);
 }
 

@@ -82,6 +82,10 @@ void yk__death_describe(const yk__death *death, const char *label, char *text, s
 /* The YK_ECRASHED of a job called `name` (may be empty); takes death->crash over. Never NULL. */
 yk_error *yk__death_error(yk__death *death, const char *message, const char *name);
 
+/* Finds out what file each of `n` addresses is in; `paths` has YK__CRASH_PATHS bytes, the first of
+ * them 0. Safe in a signal handler. */
+void yk__crash_locate(yk__crash_frame *frames, uint32_t n, char *paths);
+
 /* ---- Names of functions --------------------------------------------------------------------- */
 
 /* Frames as text, one a line, to be freed; NULL: no memory. Slow, may block, takes a lock. */

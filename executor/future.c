@@ -17,6 +17,7 @@
 #include <string.h>
 #include <uv.h>
 
+#include "backtrace.h"
 #include "promise.h"
 #include "trace_events.h"
 #include "ring.h"
@@ -390,8 +391,27 @@ void yk_future_unref(yk_future *f)
         destroy(f);
 }
 
+_Atomic bool yk__debugging;
+
+/* Where it was made; in the room for its result, which it does not have yet. */
+static void **maker_of(yk_future *f)
+{
+    return (void **)(void *)f->inline_result;
+}
+
+static void report_dropped(yk_future *f)
+{
+    yk__backtrace maker = { .n = 1, .frames[0].address = (uintptr_t)*maker_of(f) - 1 };
+    char *where = yk__backtrace_text(&maker);
+    yk__log("a future was dropped while it was pending; it was made in");
+    yk__log_lines(where ? where : "    ?");
+    free(where);
+}
+
 static void free_promise(yk_future *f)
 {
+    if (atomic_load_explicit(&yk__debugging, memory_order_relaxed) && !yk_future_ended(f))
+        report_dropped(f);
     free(f);
 }
 
@@ -410,8 +430,10 @@ bool yk__future_is_promise(const yk_future *f)
 yk_future *yk_future_new(void)
 {
     yk_future *f = malloc(sizeof *f);
-    if (f)
-        yk__future_init(f, &promise_ops);
+    if (!f)
+        return NULL;
+    yk__future_init(f, &promise_ops);
+    *maker_of(f) = __builtin_return_address(0);
     return f;
 }
 

@@ -19,18 +19,33 @@ static bool is_default(int sig)
 }
 
 /* A signal that the caller blocks may be one that somebody waits for with sigwait(). */
-static void choose(void)
+static int find_free(void)
 {
     sigset_t blocked;
     pthread_sigmask(SIG_SETMASK, NULL, &blocked);
-    for (int pass = 0; pass < 2 && !chosen; pass++)
-        for (int sig = SIGRTMAX - 1; sig > SIGRTMIN && !chosen; sig--)
+    for (int pass = 0; pass < 2; pass++)
+        for (int sig = SIGRTMAX - 1; sig > SIGRTMIN; sig--)
             if (is_default(sig) && (pass == 1 || !sigismember(&blocked, sig)))
-                chosen = sig;
+                return sig;
+    return 0;
+}
+
+int yk__interrupt_take_signal(const struct sigaction *action)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&lock);
+    int sig = find_free();
+    if (sig && sigaction(sig, action, NULL))
+        sig = 0;
+    pthread_mutex_unlock(&lock);
+    return sig;
+}
+
+static void choose(void)
+{
     struct sigaction action = { .sa_handler = arrive, .sa_flags = SA_ONSTACK };
     sigfillset(&action.sa_mask);
-    if (chosen && sigaction(chosen, &action, NULL))
-        chosen = 0;
+    chosen = yk__interrupt_take_signal(&action);
 }
 
 void yk__interrupt_mask(sigset_t *mask)

@@ -20,6 +20,10 @@ void yk__interrupt_mask(sigset_t *mask);
 /* Takes the signal out of a mask of blocked ones. Any thread. */
 void yk__interrupt_allow(sigset_t *mask);
 
+/* Gives the highest real-time signal that is free, in the same sense, this action: its number, 0 if
+ * there is none. Any thread. */
+int yk__interrupt_take_signal(const struct sigaction *action);
+
 /* Sends it to a thread that exists. False: there is no such signal. */
 bool yk__interrupt_send(pthread_t thread);
 

@@ -331,11 +331,14 @@ void yk_map_free(yk_map *m)
 
 /* ---- Taking results ------------------------------------------------------------------------- */
 
+static const yk__wait_kind for_result = { "the next result of a map", NULL };
+
 static int sleep_till_one_lands(yk_map *m)
 {
     yk__parker *parker = yk__parker_current();
     if (!parker)
         return YK_EONLOOP;
+    yk__parker_waits(parker, &for_result, m);
     atomic_store(&m->sleeper, parker);
     if (atomic_load(&m->landed)) {
         if (!atomic_exchange(&m->sleeper, NULL))

@@ -21,6 +21,13 @@
 
 typedef struct yk__parker yk__parker;
 
+/* What a sleeper waits for, told to those who look at it from outside. */
+typedef struct yk__wait_kind {
+    const char *what; /* "a lock" */
+    /* Tells each future whose end it waits for, on the sleeper's own thread; NULL: there is none */
+    void (*each)(const void *object, void (*tell)(const yk_future *f, void *arg), void *arg);
+} yk__wait_kind;
+
 struct yk__parker {
     /* 0: unparked. UV_ETIMEDOUT: the deadline passed. YK_ECANCELED: the task, or the job whose
      * thread this is, was asked to cancel (only if interruptible). YK_EDEADLK: see yk__blocking. */
@@ -28,7 +35,19 @@ struct yk__parker {
     void (*unpark)(yk__parker *self);
     const yk_future *self; /* the sleeper's own future, which it must not wait for; or NULL */
     uint32_t identity;     /* as an owner; 0: it has none yet */
+
+    /* The sleeper's, from before a sleep to its end; NULL: it has not said. */
+    const yk__wait_kind *waits;
+    const void *waits_on;
 };
+
+/* Before park(), by whoever waits. `object` must stay as it is until park() has returned. */
+static inline void yk__parker_waits(yk__parker *parker, const yk__wait_kind *kind,
+                                    const void *object)
+{
+    parker->waits = kind;
+    parker->waits_on = object;
+}
 
 /* The caller's parker: the running task's, else the thread's own; NULL on a loop's thread outside a
  * task, where sleeping is refused. */

@@ -128,7 +128,11 @@ static void job_free(yk_future *f)
     yk__executor_release(&p->ex);
 }
 
-static const yk__future_ops job_ops = { cancel_asked, job_dropped, job_free, true };
+static const yk__future_ops job_ops = { .cancel = cancel_asked,
+                                        .dropped = job_dropped,
+                                        .free = job_free,
+                                        .job = true,
+                                        .runner = "processes" };
 
 static int give_stream(process_job *job, const yk_job_options *options)
 {

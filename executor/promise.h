@@ -51,7 +51,8 @@ typedef struct yk__future_ops {
     void (*dropped)(yk_future *f);
     /* The last reference is gone; result and error have been freed. Frees the memory. */
     void (*free)(yk_future *f);
-    bool job; /* it is a job's: the first member of a yk__work */
+    bool job;           /* it is a job's: the first member of a yk__work */
+    const char *runner; /* what a job runs on */
 } yk__future_ops;
 
 /* One place in the list of those who wait for a future. It belongs to the future, which frees it at
@@ -173,6 +174,9 @@ int yk__wait_for_end(yk_future *f, uint64_t deadline);
 
 /* Takes a place back. False: too late, notify has been called or is about to be. */
 bool yk__future_withdraw(yk__place *place);
+
+/* Whether a loop of this process is, or was, in debug mode. Set once; relaxed. */
+extern _Atomic bool yk__debugging;
 
 /* Says a line to the log hook, if there is one. */
 void yk__log(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -276,9 +276,12 @@ static bool has_news(yk__stream *s)
     return atomic_load(&s->ring->tail) != s->head || atomic_load(&s->ended);
 }
 
+static const yk__wait_kind for_record = { "the next record of a stream", NULL };
+
 /* Until there is news. 0; UV_ETIMEDOUT, YK_ECANCELED. */
 static int sleep_for_news(yk__stream *s, yk__parker *parker, uint64_t deadline)
 {
+    yk__parker_waits(parker, &for_record, s);
     atomic_store(&s->sleeper, parker);
     s->sleeps += 2;
     atomic_store(&s->ring->reader, s->sleeps + 1);

@@ -58,7 +58,11 @@ static void job_free(yk_future *f)
 }
 
 static const yk__future_ops job_ops = {
-    .cancel = job_cancel, .dropped = job_dropped, .free = job_free, .job = true
+    .cancel = job_cancel,
+    .dropped = job_dropped,
+    .free = job_free,
+    .job = true,
+    .runner = "threads",
 };
 
 /* ---- Submitting ----------------------------------------------------------------------------- */

@@ -24,6 +24,13 @@ static void unpark_waiter(yk_future *f, void *arg)
     parker->unpark(parker);
 }
 
+static void tell_it(const void *f, void (*tell)(const yk_future *, void *), void *arg)
+{
+    tell(f, arg);
+}
+
+static const yk__wait_kind for_one = { "the end of", tell_it };
+
 /* With no memory to be told of the end: looks for it every millisecond. */
 static int look_now_and_then(yk_future *f, yk__parker *parker, uint64_t deadline)
 {
@@ -53,6 +60,7 @@ int yk__wait_for_end(yk_future *f, uint64_t deadline)
     if (err == YK_EDONE)
         return 0;
     bool told = err != UV_ENOMEM;
+    yk__parker_waits(parker, &for_one, f);
     err = told ? parker->park(parker, deadline, true) : look_now_and_then(f, parker, deadline);
     if (err && told && !yk__future_withdraw(place)) {
         /* It ended at the last moment; the wake-up that is on its way must not go astray. */
@@ -121,6 +129,21 @@ struct many {
     _Atomic size_t refs;
     yk_wait_for what;
     yk__parker *parker;
+    yk_future *const *futures; /* the waiter's, while it sleeps */
+    size_t n;
+};
+
+static void tell_many(const void *object, void (*tell)(const yk_future *, void *), void *arg)
+{
+    const struct many *m = object;
+    for (size_t i = 0; i < m->n; i++)
+        tell(m->futures[i], arg);
+}
+
+static const yk__wait_kind for_many[] = {
+    [YK_FIRST_ENDED] = { "the first end of", tell_many },
+    [YK_FIRST_FAILED] = { "the first failure of", tell_many },
+    [YK_ALL_ENDED] = { "the ends of", tell_many },
 };
 
 static void many_unref(struct many *m)
@@ -221,7 +244,10 @@ static int sleep_on_many(yk_future *const *futures, size_t n, yk_wait_for what, 
     atomic_init(&m->refs, 1);
     m->what = what;
     m->parker = parker;
+    m->futures = futures;
+    m->n = n;
     int err = arm_all(m, futures, n, places);
+    yk__parker_waits(parker, &for_many[what], m);
     if (!err)
         err = parker->park(parker, deadline, true);
     if (err && atomic_exchange_explicit(&m->missing, 0, memory_order_acq_rel) <= 0) {
@@ -442,6 +468,16 @@ static bool is_left(const yk_as_completed *each, const yk_future *f)
     return false;
 }
 
+static void tell_left(const void *object, void (*tell)(const yk_future *, void *), void *arg)
+{
+    const yk_as_completed *each = object;
+    for (size_t i = 0; i < each->total; i++)
+        if (each->entries[i].f)
+            tell(each->entries[i].f, arg);
+}
+
+static const yk__wait_kind for_next = { "the next end of", tell_left };
+
 static int sleep_for_next(yk_as_completed *each, uint64_t deadline)
 {
     yk__parker *parker = yk__parker_current();
@@ -449,6 +485,7 @@ static int sleep_for_next(yk_as_completed *each, uint64_t deadline)
         return YK_EONLOOP;
     if (parker->self && yk_as_completed_left(each) == 1 && is_left(each, parker->self))
         return YK_EDEADLK;
+    yk__parker_waits(parker, &for_next, each);
     atomic_store(&each->sleeper, parker);
     if (atomic_load(&each->order[each->taken])) {
         if (!atomic_exchange(&each->sleeper, NULL))

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "internal.h"
+#include "watchdog.h"
 
 struct yk_call {
     yk_call *prev, *next;
@@ -133,7 +134,7 @@ static int hand_out(yk_call *c, yk_call **call)
 
 int yk_call_soon(yk_call_fn fn, void *arg, yk_call **call)
 {
-    yk_loop *loop = yk_loop_current();
+    yk_loop *loop = yk__debug_loop_for(__func__);
     if (!loop || !fn)
         return UV_EINVAL;
     yk_call *c = new_call(loop, fn, arg);
@@ -145,7 +146,7 @@ int yk_call_soon(yk_call_fn fn, void *arg, yk_call **call)
 
 int yk_call_at(uint64_t deadline, yk_call_fn fn, void *arg, yk_call **call)
 {
-    yk_loop *loop = yk_loop_current();
+    yk_loop *loop = yk__debug_loop_for(__func__);
     if (!loop || !fn)
         return UV_EINVAL;
     yk_call *c = new_call(loop, fn, arg);

@@ -46,7 +46,9 @@ typedef struct yk__task {
     bool cancel_arrived; /* the post of the cancellation has come, or came with no post */
     bool cancel_late;    /* it had not when the task ended; the loop waits for it */
     bool ended;          /* fn has returned `status` */
+    bool awaited, told;  /* for graph.c */
     int status;
+    uint64_t parked_at;    /* in debug mode: since when it sleeps */
     uint64_t cancels_told; /* how many cancellations its waits have returned, less those undone */
     uint64_t tellings;     /* how often they have returned for interrupts that were due */
     struct yk__interrupt *interrupts; /* time-outs and scopes it is in, the innermost first */
@@ -105,7 +107,8 @@ struct yk_loop {
     bool closing;    /* no new tasks */
     bool kept_alive; /* our handle counts for uv_run */
     bool idle_on;
-    unsigned generation; /* of processes: see yk__loop_is_mine */
+    unsigned generation;     /* of processes: see yk__loop_is_mine */
+    struct yk__debug *debug; /* NULL: it is not in debug mode */
 };
 
 /* The thread's loop, also in a forked child, where yk_loop_current() knows none. */
@@ -138,6 +141,9 @@ void yk__task_run_ready(yk_loop *loop);
 /* Makes the calls that are due now; and, when the reactor is gone, drops all that are left. */
 void yk__calls_make(yk_loop *loop);
 void yk__calls_drop(yk_loop *loop);
+
+/* The task whose future this is, or NULL. */
+yk__task *yk__task_of(const yk_future *f);
 
 /* An interrupt (interrupt.h) is due: a wait that it is in, and that may be interrupted, ends. */
 void yk__task_interrupted(yk__task *t);

@@ -21,6 +21,7 @@ typedef struct yk__interrupt {
     uint64_t cancels;    /* of the task, that it had been told of before this was laid */
     uint64_t laid, told; /* by the count of the task's tellings; told 0: not yet */
     bool due;
+    const yk__timer *timer;                      /* by which it comes, or NULL */
     void (*forgotten)(struct yk__interrupt *in); /* the task ended and had not lifted it */
 } yk__interrupt;
 

@@ -20,6 +20,7 @@
 
 #include "guest.h"
 #include "internal.h"
+#include "watchdog.h"
 
 #define LOOP_OF(pointer, member) ((yk_loop *)((char *)(pointer)-offsetof(yk_loop, member)))
 
@@ -183,12 +184,16 @@ static void on_turn(uv_prepare_t *handle)
     if (loop->turning || loop->running)
         return; /* a task runs libuv's loop: its mistake, which must not become ours */
     loop->turning = true;
+    if (loop->debug)
+        yk__debug_moves(loop->debug);
     do {
         yk__reactor_turn(&loop->reactor);
         yk__calls_make(loop);
         yk__task_run_ready(loop);
     } while (yk__reactor_again(&loop->reactor));
     loop->turning = false;
+    if (loop->debug)
+        yk__debug_moves(loop->debug);
     stay_awake(loop, !may_sleep(loop));
     yk__loop_update_alive(loop);
     loop->polling = true;
@@ -273,10 +278,12 @@ static int loop_park(yk__parker *self, uint64_t deadline, bool interruptible)
     return unparked ? 0 : UV_ETIMEDOUT;
 }
 
-static int may_run(const yk_loop *loop)
+static int may_run(const yk_loop *loop, const char *call)
 {
-    if (!yk__loop_is_mine(loop))
+    if (!yk__loop_is_mine(loop)) {
+        yk__debug_wrong_thread(call);
         return UV_EINVAL;
+    }
     return loop->turning || loop->polling || loop->sleeping || loop->running ? UV_EBUSY : 0;
 }
 
@@ -284,7 +291,7 @@ int yk_loop_run_until(yk_loop *loop, yk_future *f)
 {
     if (!loop || !f)
         return UV_EINVAL;
-    int err = may_run(loop);
+    int err = may_run(loop, __func__);
     if (err)
         return err;
     yk__parker_set_task(&loop->parker);
@@ -368,15 +375,17 @@ static int open_uv(yk_loop *loop, uv_loop_t *uv)
     return uv ? 0 : uv_loop_init(&loop->own_uv);
 }
 
-static int open_loop(yk_loop *loop, uv_loop_t *uv)
+static int open_loop(yk_loop *loop, const yk_loop_options *options)
 {
     int err = yk__reactor_init(&loop->reactor);
     if (err)
         return err;
     loop->reactor.roused = on_roused;
-    err = open_uv(loop, uv);
+    err = open_uv(loop, options ? options->uv : NULL);
     if (!err) {
         err = open_handles(loop);
+        if (!err)
+            err = yk__debug_open(loop, options);
         if (!err)
             return 0;
         close_handles(loop);
@@ -410,7 +419,7 @@ yk_loop *yk_loop_new_opts(const yk_loop_options *options)
     loop->timer.fired = loop_timer_fired;
     loop->under = &loop->host;
     yk__stack_pool_init(&loop->stacks, YK__GUARD_INSTALLED);
-    if (open_loop(loop, options ? options->uv : NULL) != 0) {
+    if (open_loop(loop, options) != 0) {
         free(loop);
         return NULL;
     }
@@ -425,7 +434,11 @@ static size_t cancel_tasks(yk_loop *loop)
     size_t n = 0;
     for (yk__task *t = loop->tasks; t; t = t->next) {
         /* One that was cancelled before its first step has ended, and is only still in the list. */
-        n += !yk_future_ended(&t->future);
+        if (yk_future_ended(&t->future))
+            continue;
+        n++;
+        if (loop->debug)
+            yk__debug_left_over(t);
         yk_future_cancel(&t->future);
     }
     return n;
@@ -457,15 +470,17 @@ int yk_loop_close(yk_loop *loop)
 {
     if (!loop)
         return 0;
-    int err = may_run(loop);
+    int err = may_run(loop, __func__);
     if (err)
         return err;
     size_t n = end_tasks(loop);
+    yk__debug_unwatch(loop->debug);
     close_handles(loop);
     turn_away_posters(loop);
     yk__reactor_destroy(&loop->reactor);
     yk__calls_drop(loop);
     claim_thread(NULL);
+    yk__debug_free(loop->debug);
     if (loop->owns_uv)
         close_own_uv(loop);
     yk__stack_pool_destroy(&loop->stacks);

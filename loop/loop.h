@@ -26,7 +26,9 @@
 #ifndef YOKE_LOOP_LOOP_H
 #define YOKE_LOOP_LOOP_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "task.h"
 
@@ -39,7 +41,10 @@ struct uv_loop_s;
 
 typedef struct yk_loop_options {
     struct uv_loop_s
-        *uv; /* the program's own libuv loop, which must outlive this one; NULL: make one */
+        *uv;    /* the program's own libuv loop, which must outlive this one; NULL: make one */
+    bool debug; /* also where the environment does not say YOKE_DEBUG=1: see debug.h */
+    uint64_t slow_ms; /* in debug mode: what holds the loop for so long is reported; 0: 100, or what
+                         YOKE_SLOW_MS says in the environment */
 } yk_loop_options;
 
 /* A loop for the calling thread, which may have one at a time and closes it before it ends. NULL:

@@ -75,6 +75,8 @@ static void is_ready(yk__watch *watch)
     w->parker->unpark(w->parker);
 }
 
+static const yk__wait_kind for_descriptor = { "a descriptor", NULL };
+
 static int poll_in_task(int fd, int events, uint64_t deadline, yk__parker *parker)
 {
     struct waiting w = {
@@ -85,6 +87,7 @@ static int poll_in_task(int fd, int events, uint64_t deadline, yk__parker *parke
     int err = yk__reactor_watch(w.reactor, &w.watch);
     if (err)
         return err == UV_EEXIST ? UV_EBUSY : err == UV_ENOSPC ? UV_ENOMEM : err;
+    yk__parker_waits(parker, &for_descriptor, (void *)(uintptr_t)fd); /* NOLINT */
     err = parker->park(parker, deadline, true);
     if (err)
         yk__reactor_unwatch(w.reactor, &w.watch);

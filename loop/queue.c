@@ -17,6 +17,7 @@
 
 #include "../executor/error.h"
 #include "../executor/park.h"
+#include "watchdog.h"
 
 enum { WAITING = 1 }; /* of outcome; else 0 or an error */
 
@@ -213,8 +214,10 @@ static void take_out(struct line *line, struct waiter *w)
 }
 
 /* Takes a waiter out of its line. Under the lock; after the unpark it is gone. */
-static void serve(struct line *line, struct waiter *w, int outcome)
+static void serve(yk_queue *q, struct line *line, struct waiter *w, int outcome)
 {
+    if (!q->o.shared)
+        yk__debug_check_waiter(w->parker);
     take_out(line, w);
     w->outcome = outcome;
     w->parker->unpark(w->parker);
@@ -238,6 +241,15 @@ static int end_wait(yk_queue *q, struct line *line, struct waiter *w, int err)
     return outcome;
 }
 
+static const yk__wait_kind for_item = { "an item of a queue", NULL };
+static const yk__wait_kind for_room = { "room in a queue", NULL };
+static const yk__wait_kind for_finish = { "a queue to be finished", NULL };
+
+static const yk__wait_kind *kind_of(const yk_queue *q, const struct line *line)
+{
+    return line == &q->getters ? &for_item : line == &q->putters ? &for_room : &for_finish;
+}
+
 /* Stands in line until it is served. Called with the lock, which it gives back. */
 static int stand(yk_queue *q, struct line *line, struct waiter *w, uint64_t deadline)
 {
@@ -247,8 +259,10 @@ static int stand(yk_queue *q, struct line *line, struct waiter *w, uint64_t dead
     if (err == WAITING)
         append(line, w);
     unlock(q);
-    while (err == WAITING)
+    while (err == WAITING) {
+        yk__parker_waits(w->parker, kind_of(q, line), q);
         err = end_wait(q, line, w, w->parker->park(w->parker, deadline, true));
+    }
     return err;
 }
 
@@ -264,7 +278,7 @@ static int put_now(yk_queue *q, const void *item)
     q->unfinished++;
     if (getter) {
         memcpy(getter->out, item, q->o.item_size);
-        serve(&q->getters, getter, 0);
+        serve(q, &q->getters, getter, 0);
     }
     return 0;
 }
@@ -297,7 +311,7 @@ int yk_queue_get(yk_queue *q, void *item, uint64_t deadline)
     if (putter) {
         store(q, putter->in); /* there is room: an item has just left */
         q->unfinished++;
-        serve(&q->putters, putter, 0);
+        serve(q, &q->putters, putter, 0);
     }
     unlock(q);
     return 0;
@@ -313,10 +327,10 @@ size_t yk_queue_len(yk_queue *q)
 
 /* ---- Joining and shutting down --------------------------------------------------------------- */
 
-static void serve_all(struct line *line, int outcome)
+static void serve_all(yk_queue *q, struct line *line, int outcome)
 {
     while (line->first)
-        serve(line, line->first, outcome);
+        serve(q, line, line->first, outcome);
 }
 
 /* Under the lock. */
@@ -324,7 +338,7 @@ static void finish(yk_queue *q, size_t n)
 {
     q->unfinished -= n;
     if (q->unfinished == 0)
-        serve_all(&q->joiners, 0);
+        serve_all(q, &q->joiners, 0);
 }
 
 int yk_queue_task_done(yk_queue *q)
@@ -352,9 +366,9 @@ size_t yk_queue_shutdown(yk_queue *q, bool at_once)
     q->closed = true;
     size_t dropped = at_once ? q->len : 0;
     q->len -= dropped;
-    serve_all(&q->putters, YK_ECLOSED);
+    serve_all(q, &q->putters, YK_ECLOSED);
     if (q->len == 0)
-        serve_all(&q->getters, YK_ECLOSED);
+        serve_all(q, &q->getters, YK_ECLOSED);
     if (dropped > 0)
         finish(q, dropped);
     unlock(q);

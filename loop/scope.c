@@ -208,6 +208,15 @@ void yk_scope_cancel(yk_scope *s)
 
 /* ---- Ending ---------------------------------------------------------------------------------- */
 
+static void tell_parts(const void *scope, void (*tell)(const yk_future *, void *), void *arg)
+{
+    for (const struct part *p = ((const yk_scope *)scope)->parts; p; p = p->next)
+        if (!yk_future_ended(p->f))
+            tell(p->f, arg);
+}
+
+static const yk__wait_kind for_parts = { "the end of its scope:", tell_parts };
+
 /* Waits for all. Whether the task was cancelled meanwhile. */
 static bool wait_for_parts(yk_scope *s)
 {
@@ -215,6 +224,7 @@ static bool wait_for_parts(yk_scope *s)
     yk__parker *parker = &s->task->parker;
     while (s->left > 0) {
         s->sleeper = parker;
+        yk__parker_waits(parker, &for_parts, s);
         int err = parker->park(parker, YK_FOREVER, true);
         s->sleeper = NULL;
         if (err == YK_ECANCELED) {

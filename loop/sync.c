@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "../executor/park.h"
+#include "watchdog.h"
 #include "task.h"
 
 /* On the stack of the one who waits. */
@@ -51,6 +52,7 @@ static const yk_future *serve(yk_line *line, int outcome)
     struct yk__waiter *w = line->first;
     if (!w)
         return NULL;
+    yk__debug_check_waiter(w->parker);
     take_out(line, w);
     w->outcome = outcome;
     w->served = true;
@@ -65,7 +67,8 @@ static void serve_all(yk_line *line, int outcome)
 }
 
 /* Waits to be served. What it was served, or why the wait ended without. */
-static int stand(yk_line *line, uint64_t deadline, bool interruptible)
+static int stand(yk_line *line, uint64_t deadline, bool interruptible, const yk__wait_kind *kind,
+                 const void *object)
 {
     if (!yk_task_current())
         return YK_EONLOOP;
@@ -74,9 +77,10 @@ static int stand(yk_line *line, uint64_t deadline, bool interruptible)
     struct yk__waiter w = { .parker = yk__parker_current() };
     append(line, &w);
     int err;
-    do
+    do {
+        yk__parker_waits(w.parker, kind, object);
         err = w.parker->park(w.parker, deadline, interruptible);
-    while (err == 0 && !w.served);
+    } while (err == 0 && !w.served);
     if (w.served)
         return w.outcome;
     take_out(line, &w);
@@ -85,6 +89,13 @@ static int stand(yk_line *line, uint64_t deadline, bool interruptible)
 
 /* ---- Lock ------------------------------------------------------------------------------------ */
 
+static void tell_owner(const void *lock, void (*tell)(const yk_future *, void *), void *arg)
+{
+    tell(((const yk_lock *)lock)->owner, arg);
+}
+
+static const yk__wait_kind for_lock = { "a lock, which is held by", tell_owner };
+
 static int acquire(yk_lock *lock, uint64_t deadline, bool interruptible)
 {
     const yk_future *me = yk_task_current();
@@ -92,8 +103,8 @@ static int acquire(yk_lock *lock, uint64_t deadline, bool interruptible)
         return YK_EONLOOP;
     if (lock->owner == me)
         return YK_EDEADLK;
-    if (lock->owner)
-        return stand(&lock->line, deadline, interruptible); /* whoever serves makes us the owner */
+    if (lock->owner) /* whoever serves makes us the owner */
+        return stand(&lock->line, deadline, interruptible, &for_lock, lock);
     lock->owner = me;
     return 0;
 }
@@ -129,19 +140,23 @@ void yk_event_clear(yk_event *event)
     event->is_set = false;
 }
 
+static const yk__wait_kind for_event = { "an event", NULL };
+
 int yk_event_wait(yk_event *event, uint64_t deadline)
 {
-    return event->is_set ? 0 : stand(&event->line, deadline, true);
+    return event->is_set ? 0 : stand(&event->line, deadline, true, &for_event, event);
 }
 
 /* ---- Condition ------------------------------------------------------------------------------- */
+
+static const yk__wait_kind for_condition = { "a condition", NULL };
 
 int yk_condition_wait(yk_condition *condition, yk_lock *lock, uint64_t deadline)
 {
     int err = yk_lock_release(lock);
     if (err)
         return err;
-    err = stand(&condition->line, deadline, true);
+    err = stand(&condition->line, deadline, true, &for_condition, condition);
     int again = acquire(lock, YK_FOREVER, false);
     return again ? again : err;
 }
@@ -170,10 +185,12 @@ void yk_condition_notify_all(yk_condition *condition)
 
 /* ---- Semaphore ------------------------------------------------------------------------------- */
 
+static const yk__wait_kind for_permit = { "a semaphore", NULL };
+
 int yk_semaphore_acquire(yk_semaphore *semaphore, uint64_t deadline)
 {
     if (semaphore->value == 0) /* then only is there anybody in line */
-        return stand(&semaphore->line, deadline, true);
+        return stand(&semaphore->line, deadline, true, &for_permit, semaphore);
     semaphore->value--;
     return 0;
 }
@@ -197,6 +214,8 @@ static void open_barrier(yk_barrier *barrier)
         ;
 }
 
+static const yk__wait_kind for_others = { "the others at a barrier", NULL };
+
 int yk_barrier_wait(yk_barrier *barrier, uint64_t deadline)
 {
     if (barrier->parties == 0)
@@ -209,7 +228,7 @@ int yk_barrier_wait(yk_barrier *barrier, uint64_t deadline)
         return last;
     }
     barrier->waiting++;
-    int err = stand(&barrier->line, deadline, true);
+    int err = stand(&barrier->line, deadline, true, &for_others, barrier);
     if (err < 0 && err != YK_EBROKEN) /* nobody served it: it still counts */
         barrier->waiting--;
     return err;

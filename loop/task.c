@@ -20,6 +20,7 @@
 
 #include "internal.h"
 #include "interrupt.h"
+#include "watchdog.h"
 
 /* The steps that a turn of the loop may take beyond those that were ready when it began. Each turn
  * costs a look at the system (some 0.5 us), and each step delays the program's other input. */
@@ -97,6 +98,8 @@ static int sleep_until_woken(yk__task *t, uint64_t deadline, bool interruptible)
     }
     t->interruptible = interruptible;
     t->parked = true;
+    if (loop->debug)
+        t->parked_at = yk_now();
     suspend(t);
     yk__reactor_timer_stop(&loop->reactor, &t->timer);
     return 0;
@@ -121,6 +124,7 @@ static int task_park(yk__parker *self, uint64_t deadline, bool interruptible)
         if (err)
             return err;
     }
+    self->waits = NULL;
     if (t->unparked) {
         t->unparked = false;
         return 0;
@@ -193,6 +197,11 @@ static void task_free(yk_future *f)
 }
 
 static const yk__future_ops task_ops = { .cancel = task_cancel, .free = task_free };
+
+yk__task *yk__task_of(const yk_future *f)
+{
+    return f && f->ops == &task_ops ? (yk__task *)(uintptr_t)f : NULL;
+}
 
 static void link_task(yk_loop *loop, yk__task *t)
 {
@@ -285,9 +294,13 @@ static void step(yk_loop *loop, yk__task *t)
     }
     loop->running = t;
     yk__parker_set_task(&t->parker);
+    if (loop->debug)
+        yk__debug_step_begins(loop->debug, t);
     yk__coro_switch(loop->under, &t->coro);
     yk__parker_set_task(NULL);
     loop->running = NULL;
+    if (loop->debug)
+        yk__debug_step_ends(loop->debug, t);
     if (t->ended)
         finish(loop, t);
 }
@@ -304,6 +317,8 @@ static void step_eagerly(yk_loop *loop, yk__task *t)
     loop->under = under;
     loop->running = starter;
     yk__parker_set_task(starter ? &starter->parker : NULL);
+    if (starter && loop->debug)
+        yk__debug_step_begins(loop->debug, starter);
 }
 
 /* Where there are many tasks, their stacks are in no near cache any more. */
@@ -373,7 +388,7 @@ static const char being_closed[] = "the loop is being closed";
 
 yk_future *yk_task_start_opts(yk_task_fn fn, void *arg, const yk_task_options *options)
 {
-    yk_loop *loop = yk_loop_current();
+    yk_loop *loop = yk__debug_loop_for("yk_task_start");
     if (!loop || !fn)
         return yk__future_failed(UV_EINVAL, loop ? "no function" : "this thread has no loop");
     if (loop->closing)
@@ -467,10 +482,13 @@ size_t yk_loop_tasks(yk_loop *loop, yk_future **tasks, size_t max)
 
 const char *yk_task_name(const yk_future *f)
 {
-    return f && f->ops == &task_ops ? ((const yk__task *)f)->name : NULL;
+    const yk__task *t = yk__task_of(f);
+    return t ? t->name : NULL;
 }
 
 /* ---- Sleep and yield ------------------------------------------------------------------------- */
+
+static const yk__wait_kind for_time = { "a point in time", NULL };
 
 int yk_sleep_until(uint64_t deadline)
 {
@@ -478,9 +496,10 @@ int yk_sleep_until(uint64_t deadline)
     if (!parker)
         return YK_EONLOOP;
     int err;
-    do
+    do {
+        yk__parker_waits(parker, &for_time, NULL);
         err = yk__park_asleep(parker, deadline);
-    while (err == 0); /* nobody unparks it; but a plain thread may wake for nothing */
+    } while (err == 0); /* nobody unparks it; but a plain thread may wake for nothing */
     return err == UV_ETIMEDOUT ? 0 : err;
 }
 

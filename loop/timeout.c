@@ -42,6 +42,7 @@ int yk_timeout_begin(yk_timeout *t, uint64_t deadline)
         return err;
     }
     yk__interrupt_lay(&in->interrupt, loop->running, forgotten);
+    in->interrupt.timer = &in->timer;
     t->inside = in;
     return 0;
 }

@@ -33,8 +33,9 @@ run_one() {
     rm -f "$logs/$name".*
     status=0
     begin=$(date +%s)
-    # Coroutines say where their stacks are; a context switch is no overflow of a frame.
-    timeout "${YOKE_VALGRIND_LIMIT:-1800}" valgrind -q --leak-check=full --show-leak-kinds=definite \
+    # Coroutines say where their stacks are; a context switch is no overflow of a frame. A call that
+    # is bound when it is first made moves the stack in a way that is taken for a switch.
+    LD_BIND_NOW=1 timeout "${YOKE_VALGRIND_LIMIT:-1800}" valgrind -q --leak-check=full --show-leak-kinds=definite \
         --errors-for-leak-kinds=definite --max-stackframe=16777216 --fair-sched=try \
         --suppressions="$here/valgrind.supp" --log-file="$logs/$name.%p.log" \
         "$build/$name" "$@" >"$logs/$name.out" 2>&1 || status=$?
