@@ -33,13 +33,21 @@ static atomic_uint connections, requests, now, most, flaky_asked;
 
 /* ---- Answers: each returns whether the connection stays -------------------------------------- */
 
-static bool answer(int fd, const char *status, const char *headers, const char *body)
+static bool send_page(int fd, const char *status, const char *headers, const char *body)
 {
     char text[8192];
     int n = snprintf(text, sizeof text,
                      "HTTP/1.1 %s\r\nContent-Type: text/html\r\nContent-Length: %zu\r\n%s\r\n%s",
                      status, strlen(body), headers, body);
     return send(fd, text, (size_t)n, MSG_NOSIGNAL) == n;
+}
+
+/* From here on the request does not count as one that is served now: who has the answer may ask
+ * the next. */
+static bool answer(int fd, const char *status, const char *headers, const char *body)
+{
+    now--;
+    return send_page(fd, status, headers, body);
 }
 
 static bool ok(int fd, const char *body)
@@ -104,6 +112,7 @@ static bool stalls(int fd, const char *query)
     (void)query;
     while (recv(fd, &byte, 1, 0) > 0)
         ;
+    now--;
     return false;
 }
 
@@ -111,6 +120,7 @@ static bool breaks(int fd, const char *query)
 {
     const char text[] = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n<h1>This page is";
     (void)query;
+    now--;
     send(fd, text, sizeof text - 1, MSG_NOSIGNAL);
     return false;
 }
@@ -136,7 +146,7 @@ static bool stats(int fd)
     char body[128];
     snprintf(body, sizeof body, "connections %u requests %u now %u most %u\n", connections,
              requests, now, most);
-    return ok(fd, body);
+    return send_page(fd, "200 OK", "", body);
 }
 
 /* ---- Requests -------------------------------------------------------------------------------- */
@@ -169,9 +179,7 @@ static bool serve_request(int fd, char *path)
     unsigned n = atomic_fetch_add(&now, 1) + 1, old = most;
     while (n > old && !atomic_compare_exchange_weak(&most, &old, n))
         ;
-    bool stays = serve_page(fd, path, query ? query : "");
-    now--;
-    return stays;
+    return serve_page(fd, path, query ? query : "");
 }
 
 /* Reads the head of a request, a byte at a time so that nothing of the next one is read. */

@@ -1,56 +1,14 @@
-/* The site that the examples are tested against, asked by plain sockets; and the helper that starts
- * programs. */
-#include "program.h"
+/* The site that the examples are tested against, and the helper that starts programs. */
+#include "http.h"
 
-#include <netinet/in.h>
-#include <pthread.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 static int port;
 
-static program *start_site(void)
-{
-    program *site = program_start("site");
-    const char *line = program_line(site);
-    assert_non_null(line);
-    port = atoi(line);
-    return site;
-}
-
-static int connect_to_site(void)
-{
-    struct sockaddr_in to = { .sin_family = AF_INET,
-                              .sin_port = htons((uint16_t)port),
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
-    return fd;
-}
-
-static void ask(int fd, const char *path, const char *header)
-{
-    assert_true(dprintf(fd, "GET %s HTTP/1.1\r\nHost: x\r\n%s\r\n", path, header) > 0);
-}
-
-/* The whole answer to one request. */
-static const char *get(const char *path)
-{
-    static char text[8192];
-    size_t len = 0;
-    int fd = connect_to_site();
-    ask(fd, path, "Connection: close\r\n");
-    for (ssize_t n; (n = read(fd, text + len, sizeof text - 1 - len)) > 0;)
-        len += (size_t)n;
-    text[len] = '\0';
-    close(fd);
-    return text;
-}
-
 static void assert_answers(const char *path, const char *with)
 {
-    const char *text = get(path);
+    const char *text = http_get(port, path);
     if (!strstr(text, with))
         fail_msg("%s: no '%s' in: %s", path, with, text);
 }
@@ -58,7 +16,7 @@ static void assert_answers(const char *path, const char *with)
 static void test_pages_and_failures(void **state)
 {
     (void)state;
-    program *site = start_site();
+    program *site = site_start(&port);
     assert_answers("/", "HTTP/1.1 200 OK\r\n");
     assert_answers("/b", "href=\"/a\"");
     assert_answers("/deep?n=7", "deep?n=8");
@@ -79,10 +37,10 @@ static void test_a_connection_is_kept(void **state)
 {
     char text[512];
     (void)state;
-    start_site();
-    int fd = connect_to_site();
+    site_start(&port);
+    int fd = http_connect(port);
     for (int i = 0; i < 3; i++) {
-        ask(fd, "/work?ms=0", "");
+        http_ask(fd, "/work?ms=0", "");
         assert_true(read(fd, text, sizeof text) > 0);
     }
     close(fd);
@@ -93,17 +51,19 @@ static void test_requests_at_one_time_are_counted(void **state)
 {
     int fd[5];
     (void)state;
-    start_site();
+    site_start(&port);
     for (int i = 0; i < 5; i++) {
-        fd[i] = connect_to_site();
-        ask(fd[i], "/stalls", "");
+        fd[i] = http_connect(port);
+        http_ask(fd[i], "/stalls", "");
     }
-    while (!strstr(get("/stats"), " now 5 most 5\n"))
+    while (site_stats(port).now < 5)
         usleep(1000);
+    assert_int_equal(site_stats(port).most, 5);
     for (int i = 0; i < 5; i++)
         close(fd[i]);
-    while (!strstr(get("/stats"), " now 0 most 5\n"))
+    while (site_stats(port).now > 0)
         usleep(1000);
+    assert_int_equal(site_stats(port).most, 5);
 }
 
 static void test_a_command_finds_the_site(void **state)
