@@ -284,9 +284,10 @@ static void crashing(const backend *b)
         assert_non_null(strstr(yk_future_error(f[9])->message, words[i]));
         all_end_with(f, 10, YK_EINIT);
         /* No storm: as many as the budget says, and those that were under way. */
-        assert_true(word_get(&w[0]) >= 4 && word_get(&w[0]) <= 6);
+        uint32_t most = 6 * support_slowness(); /* a slow submitter sees more than one end */
+        assert_true(word_get(&w[0]) >= 4 && word_get(&w[0]) <= most);
         backend_close(ex);
-        assert_true(word_get(&w[0]) <= 6);
+        assert_true(word_get(&w[0]) <= most);
         yk_arena_free(w);
     }
 }

@@ -379,7 +379,8 @@ static void storm(const backend *b)
         yk_future_unref(f[i]);
     }
     int first = atomic_load(died);
-    assert_in_range(first, 4, 6); /* the budget, and those that were on their way */
+    /* The budget, and those that were on their way; a slow submitter sees more than one end. */
+    assert_in_range(first, 4, 6 * support_slowness());
     uint64_t begin = yk_now();
     for (int i = 0; i < 200; i++) {
         yk_future *again = square(b, ex, i);
