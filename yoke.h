@@ -16,6 +16,7 @@
 
 #include "executor/arena.h"
 #include "executor/clock.h"
+#include "executor/context.h"
 #include "executor/error.h"
 #include "executor/executor.h"
 #include "executor/future.h"

@@ -6,7 +6,7 @@ install(TARGETS yoke ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS ngram RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(FILES yoke.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/yoke)
 install(FILES
-    executor/arena.h executor/clock.h executor/error.h executor/executor.h executor/future.h
+    executor/arena.h executor/clock.h executor/context.h executor/error.h executor/executor.h executor/future.h
     executor/init.h executor/job.h executor/map.h executor/shared.h executor/stats.h executor/stream.h
     executor/trace.h executor/wait.h
     executor/worker_options.h

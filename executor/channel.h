@@ -40,7 +40,7 @@
 #define YK__ROOMS       16  /* rooms for larger results that may be granted ahead; a power of two */
 
 /* Of a job: note when it begins, in up.started; say how long it ran, with its result. */
-enum { YK__TIMED = 1, YK__MEASURED = 2, YK__STREAM_PAGE = (1 << 30) - 1 };
+enum { YK__TIMED = 1, YK__MEASURED = 2, YK__STREAM_PAGE = (1 << 29) - 1 };
 
 enum { YK__SLOT_QUEUED = 1, YK__SLOT_TAKEN, YK__SLOT_WITHDRAWN };
 
@@ -63,10 +63,17 @@ static inline uint32_t yk__slot_committed(uint32_t position)
     return yk__slot_state(~position, 0);
 }
 
+/* How far behind the beginning of an argument in the arena its context lies: carried.h. */
+static inline size_t yk__context_behind(size_t arg_len)
+{
+    return (arg_len + 15) / 16 * 16;
+}
+
 typedef struct yk__job_slot {
     _Atomic uint32_t state;
     uint32_t measured : 2; /* YK__TIMED, YK__MEASURED: what the worker is to say of it */
-    uint32_t stream : 30;  /* yk__arena_page of the ring for what the job emits; 0: it has none */
+    uint32_t context : 1;  /* behind the argument lies a context: yk__context_behind */
+    uint32_t stream : 29;  /* yk__arena_page of the ring for what the job emits; 0: it has none */
     yk_job_fn fn;
     void *arg; /* in the arena; NULL: inline */
     uint64_t arg_len;

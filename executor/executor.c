@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "carried.h"
 #include "internal.h"
 #include "park.h"
 #include "uses.h"
@@ -256,6 +257,7 @@ void yk__work_init(yk__work *work, const yk__future_ops *ops, yk_job_fn fn,
     atomic_init(&work->progress.done, 0);
     atomic_init(&work->progress.total, 0);
     atomic_init(&work->live, NULL);
+    work->context = yk__context_take();
     work->name[0] = '\0';
     if (options->name)
         snprintf(work->name, sizeof work->name, "%s", options->name);

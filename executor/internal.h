@@ -99,7 +99,8 @@ typedef struct yk__work {
     uint64_t timeout; /* nanoseconds; 0: none */
     uint64_t stamped; /* when it was submitted, if it is measured (meter.h); else 0 */
     yk__cell progress;
-    _Atomic(yk__cell *) live; /* where the job writes it now, if not to `progress`; else NULL */
+    struct yk__context *context; /* that it began with; the job's reference; NULL: none */
+    _Atomic(yk__cell *) live;    /* where the job writes it now, if not to `progress`; else NULL */
     char name[YK__NAME_MAX];
 } yk__work;
 

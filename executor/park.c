@@ -115,6 +115,11 @@ uint32_t *yk__parker_identity(void)
     return task ? &task->identity : &own.parker.identity;
 }
 
+yk__context **yk__parker_context(void)
+{
+    return task ? &task->context : &own.parker.context;
+}
+
 int yk__park_on_word(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline)
 {
     yk__blocking *b = blocking;

@@ -20,6 +20,7 @@
 #include "future.h"
 
 typedef struct yk__parker yk__parker;
+typedef struct yk__context yk__context; /* carried.h */
 
 /* What a sleeper waits for, told to those who look at it from outside. */
 typedef struct yk__wait_kind {
@@ -35,6 +36,7 @@ struct yk__parker {
     void (*unpark)(yk__parker *self);
     const yk_future *self; /* the sleeper's own future, which it must not wait for; or NULL */
     uint32_t identity;     /* as an owner; 0: it has none yet */
+    yk__context *context;  /* its values, with a reference; NULL: none */
 
     /* The sleeper's, from before a sleep to its end; NULL: it has not said. */
     const yk__wait_kind *waits;
@@ -59,6 +61,9 @@ bool yk__parker_is_thread(const yk__parker *parker);
 /* Who is running here, as the owner of something: the task, or else the thread. 0 until the caller
  * sets it (held.h). In a worker process it is set for the job's thread. */
 uint32_t *yk__parker_identity(void);
+
+/* The values of who is running here: the task's, or else the thread's. */
+yk__context **yk__parker_context(void);
 
 /* For loop/: the parker of the task that is about to run on this thread; NULL when none does any
  * more. */

@@ -33,6 +33,9 @@ typedef struct process_job {
     alignas(max_align_t) unsigned char arg[];
 } process_job;
 
+/* Writes its context, which is not NULL, behind its argument. */
+void yk__pool_put_context(process_job *job);
+
 /* It has begun, or never will: there is room for another. */
 void yk__pool_unqueued(process_job *job);
 

@@ -7,7 +7,9 @@
 
 #include "arena.h"
 #include "arena_internal.h"
+#include "carried.h"
 #include "init.h"
+#include "park.h"
 #include "process_terms.h"
 #include "ring.h"
 #include "uses.h"
@@ -120,6 +122,8 @@ static void job_free(yk_future *f)
     struct process_pool *p = job->pool;
     if (job->block)
         yk_arena_free(job->block);
+    if (job->work.context)
+        yk__context_unref(job->work.context);
     if (job->terms)
         free(job->terms);
     if (keep_for_next(p, job))
@@ -145,11 +149,25 @@ static int give_stream(process_job *job, const yk_job_options *options)
     return err;
 }
 
+/* How much room argument and context take, and the context into that room. */
+static size_t total_size(size_t len, const yk__context *context)
+{
+    bool sane = len <= SIZE_MAX / 2;
+    return context && sane ? yk__context_behind(len) + yk__context_size(context) : len;
+}
+
+void yk__pool_put_context(process_job *job)
+{
+    char *behind = (char *)job->block + yk__context_behind(job->work.arg_len);
+    yk__context_put(job->work.context, behind);
+}
+
 static void job_unmake(struct process_pool *p, process_job *job, void *block)
 {
     yk__stream_release(job->work.future.stream);
     yk__uses_give_back(&job->work.future.uses);
     yk_arena_free(block);
+    yk__context_unref(job->work.context);
     free(job);
     yk__executor_release(&p->ex);
 }
@@ -157,8 +175,9 @@ static void job_unmake(struct process_pool *p, process_job *job, void *block)
 static process_job *job_new(struct process_pool *p, yk_job_fn fn, const void *arg, size_t len,
                             const yk_job_options *options)
 {
-    bool fits = len <= YK__SLOT_INLINE;
-    void *block = fits ? NULL : yk_arena_alloc(len);
+    yk__context *context = *yk__parker_context(); /* which yk__work_init will find there, too */
+    bool fits = len <= YK__SLOT_INLINE && !context;
+    void *block = fits ? NULL : yk_arena_alloc(total_size(len, context));
     process_job *job = fits || block ? job_memory(p, fits ? len : 0) : NULL;
     if (!job) {
         yk_arena_free(block);
@@ -186,6 +205,8 @@ static process_job *job_new(struct process_pool *p, yk_job_fn fn, const void *ar
     job->work.arg_len = len;
     if (len > 0)
         memcpy(job->work.arg, arg, len);
+    if (context)
+        yk__pool_put_context(job);
     return job;
 }
 

@@ -115,6 +115,8 @@ bool yk__terms_try_again(process_job *job)
     t->retries--;
     if (job->block)
         memcpy(job->block, t->original, job->work.arg_len);
+    if (job->work.context)
+        yk__pool_put_context(job); /* who knows what the one that died has written */
     yk__future_advance(f, YK_RUNNING, YK_PENDING);
     yk__future_hand(f, false);
     rest(t);

@@ -267,6 +267,7 @@ void yk__remote_push(remote *r, process_job *job)
     slot->arg = job->block;
     slot->arg_len = job->work.arg_len;
     slot->measured = (job->work.timeout ? YK__TIMED : 0) | (job->work.stamped ? YK__MEASURED : 0);
+    slot->context = job->work.context != NULL;
     slot->stream = job->ring_page & YK__STREAM_PAGE;
     if (!job->block && job->work.arg_len > 0)
         memcpy(slot->inline_arg, job->work.arg, job->work.arg_len);

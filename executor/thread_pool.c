@@ -12,6 +12,7 @@
 #include <string.h>
 #include <uv.h>
 
+#include "carried.h"
 #include "reactor.h"
 #include "ring.h"
 #include "thread_pool.h"
@@ -54,7 +55,10 @@ static void job_dropped(yk_future *f)
 
 static void job_free(yk_future *f)
 {
-    yk__thread_job_free((thread_job *)f);
+    thread_job *job = (thread_job *)f;
+    if (job->work.context)
+        yk__context_unref(job->work.context);
+    yk__thread_job_free(job);
 }
 
 static const yk__future_ops job_ops = {
@@ -79,7 +83,7 @@ static thread_job *job_new(thread_pool *p, yk_job_fn fn, const void *arg, size_t
     if (yk__uses_take(&job->work, options) ||
         (options->stream && yk__stream_open(&job->work, options, false))) {
         yk__uses_give_back(&job->work.future.uses);
-        yk__thread_job_free(job);
+        job_free(&job->work.future);
         return NULL;
     }
     /* The caller's and the queue's; nobody else knows of it yet. */
@@ -104,7 +108,7 @@ static yk_future *turn_back(thread_pool *p, thread_job *job, int err)
     if (job) {
         yk__stream_release(job->work.future.stream);
         yk__uses_give_back(&job->work.future.uses);
-        yk__thread_job_free(job);
+        job_free(&job->work.future);
     }
     return yk__future_failed(err, NULL);
 }

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <uv.h>
 
+#include "carried.h"
 #include "interrupt.h"
 #include "ring.h"
 #include "thread_pool.h"
@@ -191,6 +192,8 @@ static void begin(thread *t, thread_job *job, running *r)
     r->job.cell = &job->work.progress;
     r->job.stream = job->work.future.stream;
     r->job.ring = yk__stream_ring(job->work.future.stream);
+    if (job->work.context)
+        yk__context_enter(yk__context_share(job->work.context));
     r->of = job;
     r->committed = false;
     r->deadline = job->work.timeout ? yk_now() + job->work.timeout : YK_FOREVER;
@@ -225,6 +228,7 @@ static bool run_job(thread *t, thread_job *job)
     begin(t, job, &r);
     int code = run_function(&r);
     t->running = NULL;
+    yk__context_leave(NULL);
     yk__held_abandon();
     yk__uses_give_back(&uses);
     if (!take_back(t, job)) {

@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "arena_internal.h"
+#include "carried.h"
 #include "channel.h"
 #include "pace.h"
 #include "park.h"
@@ -262,6 +263,13 @@ static void look_at_memory(void)
     atomic_store_explicit(&w.ch->up.retiring, 1, memory_order_relaxed);
 }
 
+/* Without the memory for a copy the job has none. */
+static void enter_context(const yk__job_slot *slot)
+{
+    const char *behind = (const char *)slot->arg + yk__context_behind(slot->arg_len);
+    yk__context_enter(yk__context_copy(behind));
+}
+
 static void run(yk__job_slot *slot)
 {
     yk_job job;
@@ -281,7 +289,10 @@ static void run(yk__job_slot *slot)
         atomic_store_explicit(&w.ch->up.started, now, memory_order_relaxed);
         w.began = slot->measured & YK__MEASURED ? now : 0;
     }
+    if (slot->context)
+        enter_context(slot);
     int code = yk__job_run(&job, slot->fn);
+    yk__context_leave(NULL);
     yk__held_abandon();
     if ((code == YK_ECANCELED || code == YK_EJOBTIMEOUT) && has_committed())
         code = yk_job_fail(&job, YK_EJOB, YK__GAVE_UP);
@@ -436,6 +447,7 @@ _Noreturn void yk__worker_main(const struct yk__worker_start *start)
     w.index = start->index;
     *yk__parker_identity() = w.ch->down.identity;
     yk__held_set(&w.ch->up.held);
+    yk__context_leave(NULL); /* of the thread that called yk_init */
     yk__parker_set_blocking(&job_waits);
     yk__crash_watch(&w.ch->crash, __builtin_frame_address(0));
     hold_lifeline(start->lifeline_fd);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "../executor/carried.h"
 #include "internal.h"
 #include "watchdog.h"
 
@@ -18,6 +19,7 @@ struct yk_call {
     yk_loop *loop; /* NULL: in neither list */
     yk_call_fn fn;
     void *arg;
+    yk__context *context;
     uint64_t number; /* of those that are due */
     bool due;        /* which list it is in */
     bool held;       /* somebody has a handle, and frees it */
@@ -66,12 +68,18 @@ static void append_due(yk_call *c)
         yk__loop_stir(c->loop);
 }
 
+static void free_call(yk_call *c)
+{
+    yk__context_unref(c->context);
+    free(c);
+}
+
 /* It has left its list for good. */
 static void retire(yk_call *c)
 {
     c->loop = NULL;
     if (!c->held)
-        free(c);
+        free_call(c);
 }
 
 void yk__calls_make(yk_loop *loop)
@@ -81,9 +89,11 @@ void yk__calls_make(yk_loop *loop)
     while ((c = loop->calls_due.first) != NULL && c->number < end) {
         yk_call_fn fn = c->fn;
         void *arg = c->arg;
+        yk__context *before = yk__context_enter(yk__context_share(c->context));
         take_out(c);
         retire(c);
         fn(arg);
+        yk__context_leave(before);
     }
 }
 
@@ -118,6 +128,7 @@ static yk_call *new_call(yk_loop *loop, yk_call_fn fn, void *arg)
         c->loop = loop;
         c->fn = fn;
         c->arg = arg;
+        c->context = yk__context_take();
         c->timer.fired = timer_fired;
     }
     return c;
@@ -151,7 +162,8 @@ int yk_call_at(uint64_t deadline, yk_call_fn fn, void *arg, yk_call **call)
         return UV_EINVAL;
     yk_call *c = new_call(loop, fn, arg);
     if (!c || yk__reactor_timer_set(&loop->reactor, &c->timer, deadline)) {
-        free(c);
+        if (c)
+            free_call(c);
         return UV_ENOMEM;
     }
     append(c);
@@ -173,7 +185,7 @@ void yk_call_cancel(yk_call *c)
         yk__reactor_timer_stop(&loop->reactor, &c->timer);
         yk__loop_update_alive(loop);
     }
-    free(c);
+    free_call(c);
 }
 
 /* ---- From any thread ------------------------------------------------------------------------- */
@@ -197,7 +209,7 @@ int yk_loop_call_threadsafe(yk_loop *loop, yk_call_fn fn, void *arg)
     c->post.run = arrived;
     int err = yk__loop_enter(loop);
     if (err) {
-        free(c);
+        free_call(c);
         return err;
     }
     yk__reactor_post(&loop->reactor, &c->post);

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../executor/carried.h"
 #include "internal.h"
 #include "interrupt.h"
 #include "watchdog.h"
@@ -193,6 +194,7 @@ static void task_cancel(yk_future *f)
 
 static void task_free(yk_future *f)
 {
+    yk__context_unref(((yk__task *)f)->parker.context);
     free(f);
 }
 
@@ -360,7 +362,9 @@ static yk__task *new_task(yk_loop *loop, yk_task_fn fn, void *arg, const yk_task
         return NULL;
     yk__future_init(&t->future, &task_ops);
     yk_future_ref(&t->future); /* the loop's; the other is the caller's */
-    t->parker = (yk__parker){ .park = task_park, .unpark = task_unpark, .self = &t->future };
+    t->parker = (yk__parker){
+        .park = task_park, .unpark = task_unpark, .self = &t->future, .context = yk__context_take()
+    };
     t->loop = loop;
     t->fn = fn;
     t->arg = arg;
@@ -395,7 +399,8 @@ yk_future *yk_task_start_opts(yk_task_fn fn, void *arg, const yk_task_options *o
         return yk__future_failed(YK_ECLOSED, being_closed);
     yk__task *t = new_task(loop, fn, arg, options);
     if (!t || admit(t)) {
-        free(t);
+        if (t)
+            task_free(&t->future);
         return yk__future_failed(UV_ENOMEM, NULL);
     }
     if (options && options->eager)
@@ -430,7 +435,7 @@ yk_future *yk_task_start_on_opts(yk_loop *loop, yk_task_fn fn, void *arg,
     t->wake.run = arrived;
     int err = yk__loop_enter(loop);
     if (err) {
-        free(t);
+        task_free(&t->future);
         return yk__future_failed(err, err == YK_ECLOSED ? "the loop was closed" : NULL);
     }
     yk__reactor_post(&loop->reactor, &t->wake);
