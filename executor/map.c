@@ -11,6 +11,7 @@
 #include "map.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
@@ -451,6 +452,16 @@ int yk_map_next(yk_map *m, void *out, size_t size)
     return err;
 }
 
+/* The worker that wrote the message may change it still: it is read as far as was looked at. */
+static void fail_with(yk_future *f, int code, const yk__chunk_result *result)
+{
+    char message[YK__MESSAGE_MAX];
+    size_t most = result->len < sizeof message ? result->len : sizeof message;
+    snprintf(message, sizeof message, "%.*s", (int)most,
+             result->data ? (const char *)result->data : "");
+    yk_future_set_error(f, code, result->data ? message : NULL);
+}
+
 /* A future for one result of a chunk. */
 static yk_future *future_of(const yk_map *m)
 {
@@ -461,7 +472,7 @@ static yk_future *future_of(const yk_map *m)
         return NULL;
     int err = 0;
     if (m->broken || m->result.code) {
-        yk_future_set_error(f, m->broken ? m->broken : m->result.code, m->result.data);
+        fail_with(f, m->broken ? m->broken : m->result.code, &m->result);
         yk_future_error(f); /* yk_map_next has told the reader */
     } else {
         err = yk_future_set_result(f, m->result.data, m->result.len);

@@ -3,8 +3,7 @@
  * Both ways it is a head of 16 bytes, and behind it either a row of values of one size, without
  * anything between them: what tiny jobs cost is what they move from one CPU's cache to another's.
  * Or, where they differ, or one is an error, records: each a head of 16 bytes and its data, padded
- * to
- * 16. Either way data is aligned for any type of its size.
+ * to 16. Either way data is aligned for any type of its size.
  */
 #include "map_chunk.h"
 
@@ -172,12 +171,19 @@ int yk__pack_input(yk__pack *pack, const void *input, size_t len)
 
 /* ---- Unpacking ------------------------------------------------------------------------------ */
 
+/* Once: a worker may change what it gave at any moment. */
+static void read_head(void *head, const unsigned char *at)
+{
+    memcpy(head, at, ALIGN);
+    __asm__ volatile("" ::: "memory"); /* what was read is not read again */
+}
+
 int yk__unpack_begin(yk__unpack *u, const void *packed, size_t len)
 {
     struct head head;
     if (len < ALIGN)
         return YK_EFORMAT;
-    memcpy(&head, packed, sizeof head);
+    read_head(&head, packed);
     if (head.step ? head.each == 0 || head.each > head.step : head.each != 0)
         return YK_EFORMAT;
     *u = (yk__unpack){ packed, len, ALIGN, head.each, head.step };
@@ -190,7 +196,7 @@ int yk__unpack_record(yk__unpack *u, yk__chunk_result *result)
     size_t left = u->len - u->at;
     if (left < ALIGN)
         return YK_EFORMAT;
-    memcpy(&head, u->bytes + u->at, sizeof head);
+    read_head(&head, u->bytes + u->at);
     const unsigned char *data = u->bytes + u->at + ALIGN;
     left -= ALIGN;
     if (head.code > 0 || head.len > left || padded(head.len) > left)

@@ -9,7 +9,7 @@
  *   process_life.c     the driver's policy: when workers are started, and when not
  *   process_meters.c   what statistics show of the workers
  *   process_terms.c    jobs that must begin by some time, or are tried again
- *   remote.c           one worker process
+ *   remote.c           one worker process; remote_end.c: how it ends
  *
  * Other threads reach the driver by posts to its reactor. So nothing here is locked, and a job's
  * way from a loop to a worker and back crosses no other thread.

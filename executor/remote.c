@@ -1,39 +1,22 @@
-/* One worker process from the parent's side: its ring, its room, its time limit, its death. */
-#include "remote.h"
-
+/* One worker process from the parent's side: its start, and the rings between the two. */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
-#include "arena.h"
-#include "arena_internal.h"
 #include "observe.h"
 #include "pace.h"
 #include "park.h"
+#include "remote_internal.h"
 #include "ring.h"
 
-#define STATUS_PATIENCE \
-    ((uint64_t)500 * 1000000) /* for the zygote to report a death that was seen */
-#define AHEAD          3      /* results that are fetched into the cache before their turn */
-#define LEAVE_PATIENCE ((uint64_t)2000 * 1000000) /* for a worker that was told to leave */
-
-static void arm(remote *r);
-static void describe(const remote *r, const process_job *job, const yk__death *death, char *text,
-                     size_t size);
+#define AHEAD 3 /* results that are fetched into the cache before their turn */
 
 /* ---- Life ----------------------------------------------------------------------------------- */
-
-static void timer_fired(yk__timer *timer);
-static void death_seen(yk__watch *watch);
 
 static int request_process(remote *r, int zygote, int channel_fd, const char *pool_name)
 {
@@ -71,8 +54,8 @@ remote *yk__remote_new(struct process_pool *pool, const remote_ops *ops, yk__rea
     r->serial = serial;
     r->zygote = zygote;
     r->lifeline = -1;
-    r->death = (yk__watch){ .fd = -1, .readable = death_seen };
-    r->timer.fired = timer_fired;
+    r->death = (yk__watch){ .fd = -1, .readable = yk__remote_death_seen };
+    r->timer.fired = yk__remote_timer_fired;
     r->start_by = YK_FOREVER;
     r->front = UINT32_MAX;
     int fd;
@@ -109,11 +92,6 @@ void yk__remote_free(remote *r)
     free(r);
 }
 
-static remote *of_timer(yk__timer *timer)
-{
-    return (remote *)((char *)timer - offsetof(remote, timer));
-}
-
 /* ---- Its start ------------------------------------------------------------------------------ */
 
 void yk__remote_expect_start(remote *r, uint64_t limit, bool held)
@@ -121,11 +99,10 @@ void yk__remote_expect_start(remote *r, uint64_t limit, bool held)
     uint64_t now = yk_now();
     r->start_by = limit > YK_FOREVER - now ? YK_FOREVER : now + limit;
     r->held = held;
-    arm(r);
+    yk__remote_arm(r);
 }
 
-/* Whether it says that it has started, or that it could not. */
-static bool look_at_start(remote *r)
+bool yk__remote_look_at_start(remote *r)
 {
     uint32_t ready = atomic_load(&r->ch->up.ready);
     if (r->ready || r->start_failed || ready == YK__WORKER_STARTS)
@@ -136,15 +113,8 @@ static bool look_at_start(remote *r)
         r->held = r->waits_for || r->retires;
     else
         r->start_message = strndup(r->ch->up.start_message, sizeof r->ch->up.start_message - 1);
-    arm(r);
+    yk__remote_arm(r);
     return true;
-}
-
-static void start_is_late(remote *r)
-{
-    r->late = true;
-    yk__remote_withdraw_some(r, YK__RING);
-    yk__remote_kill(r);
 }
 
 /* ---- The ring down -------------------------------------------------------------------------- */
@@ -187,11 +157,6 @@ static bool bell_is_overdue(const remote *r)
     return (asleep & 1) && asleep != r->woken && tick() != r->rung_at;
 }
 
-static process_job **at(remote *r, uint32_t position)
-{
-    return &r->jobs[position % YK__RING];
-}
-
 bool yk__remote_has_room(const remote *r)
 {
     return r->submitted - r->settled < YK__RING && r->ladder < TERMINATED && !r->stopping &&
@@ -200,7 +165,7 @@ bool yk__remote_has_room(const remote *r)
 
 static void skip_withdrawn(remote *r)
 {
-    while (r->settled != r->submitted && !*at(r, r->settled))
+    while (r->settled != r->submitted && !*yk__remote_at(r, r->settled))
         r->settled++;
 }
 
@@ -231,20 +196,20 @@ static void front_changed(remote *r)
 {
     skip_withdrawn(r);
     if (r->settled == r->submitted) {
-        arm(r);
+        yk__remote_arm(r);
         return;
     }
     if (r->front == r->settled)
         return;
     r->front = r->settled;
-    process_job *job = *at(r, r->settled);
+    process_job *job = *yk__remote_at(r, r->settled);
     yk__future_advance(&job->work.future, YK_PENDING, YK_RUNNING);
     if (job->admitted)
         yk__pool_unqueued(job);
     if (job->work.timeout || r->timer.heap_index) {
         r->front_since = yk_now();
         r->front_began = 0;
-        arm(r);
+        yk__remote_arm(r);
     }
 }
 
@@ -277,7 +242,7 @@ void yk__remote_push(remote *r, process_job *job)
     job->position = r->submitted;
     atomic_store_explicit(&job->work.live, &r->cells[r->submitted % YK__RING],
                           memory_order_release);
-    *at(r, r->submitted) = job;
+    *yk__remote_at(r, r->submitted) = job;
     bool front = r->open++ == 0;
     r->given++;
     if (front)
@@ -301,7 +266,7 @@ bool yk__remote_withdraw(remote *r, process_job *job)
                                                  memory_order_acq_rel, memory_order_acquire))
         return false;
     bool front = job->position == r->settled;
-    *at(r, job->position) = NULL;
+    *yk__remote_at(r, job->position) = NULL;
     job->on = NULL;
     yk__work_left(&job->work, false);
     r->open--;
@@ -315,7 +280,7 @@ void yk__remote_withdraw_some(remote *r, unsigned n)
 {
     uint32_t oldest = r->settled; /* which moves when the last one is withdrawn */
     for (uint32_t p = r->submitted; n > 0 && p != oldest; p--) {
-        process_job *job = *at(r, p - 1);
+        process_job *job = *yk__remote_at(r, p - 1);
         if (!job)
             continue;
         if (!yk__remote_withdraw(r, job))
@@ -323,6 +288,17 @@ void yk__remote_withdraw_some(remote *r, unsigned n)
         r->ops->returned(r, job);
         n--;
     }
+}
+
+void yk__remote_leave(remote *r)
+{
+    if (r->stopping || r->dead)
+        return;
+    r->stopping = true;
+    atomic_store(&r->ch->down.stop, 1);
+    ring_bell(r);
+    r->front_since = yk_now();
+    yk__remote_arm(r);
 }
 
 /* ---- The ring up ---------------------------------------------------------------------------- */
@@ -341,11 +317,11 @@ static process_job *job_of_result(remote *r, uint32_t position)
     if (position - r->settled >= r->submitted - r->settled)
         return NULL;
     while (r->settled != position) {
-        if (*at(r, r->settled))
+        if (*yk__remote_at(r, r->settled))
             return NULL;
         r->settled++;
     }
-    return *at(r, position);
+    return *yk__remote_at(r, position);
 }
 
 static bool valid_result(remote *r, const yk__result_slot *slot)
@@ -382,7 +358,7 @@ static void keep_reason(const remote *r, const process_job *job, yk__result_slot
         slot->position != r->stopped)
         return;
     slot->code = YK_EJOBTIMEOUT;
-    describe(r, job, NULL, (char *)slot->inline_result, sizeof slot->inline_result);
+    yk__remote_describe(r, job, NULL, (char *)slot->inline_result, sizeof slot->inline_result);
     slot->len = strlen((char *)slot->inline_result);
 }
 
@@ -400,7 +376,7 @@ static bool drain_one(remote *r)
     uint64_t room_size;
     if (slot.in_room)
         room = yk__rooms_take(&r->rooms, &room_size);
-    *at(r, slot.position) = NULL;
+    *yk__remote_at(r, slot.position) = NULL;
     job->on = NULL;
     yk__work_left(&job->work, slot.told);
     r->open--;
@@ -468,7 +444,7 @@ static bool attend(remote *r, uint32_t attention)
     if (attention == r->attention)
         return false;
     r->attention = attention;
-    process_job *job = r->open > 0 ? *at(r, r->settled) : NULL;
+    process_job *job = r->open > 0 ? *yk__remote_at(r, r->settled) : NULL;
     if (job && job->work.future.stream)
         yk__stream_rouse(job->work.future.stream);
     yk__observed_look();
@@ -494,7 +470,7 @@ bool yk__remote_turn(remote *r)
     /* Requests are read before results: a room that a result took is not granted twice. */
     uint32_t wanted = atomic_load(&r->ch->up.wanted);
     uint32_t attention = atomic_load(&r->ch->up.attention);
-    bool busy = !r->ready && look_at_start(r);
+    bool busy = !r->ready && yk__remote_look_at_start(r);
     busy |= drain(r);
     busy |= attend(r, attention);
     return answer_request(r, wanted) || busy;
@@ -509,350 +485,4 @@ bool yk__remote_announce(remote *r, uint32_t parked)
             atomic_load(&r->ch->up.wanted) != r->answered ||
             atomic_load(&r->ch->up.attention) != r->attention ||
             (!r->ready && !r->start_failed && atomic_load(&r->ch->up.ready) != YK__WORKER_STARTS));
-}
-
-/* ---- Making it stop ------------------------------------------------------------------------- */
-
-/* The kernel kills the process at its other end, if there is one. */
-static void cut_lifeline(remote *r)
-{
-    yk__reactor_unwatch(r->reactor, &r->death);
-    close(r->death.fd);
-    close(r->lifeline);
-    r->death.fd = r->lifeline = -1;
-    r->dead = true;
-    r->front_since = yk_now();
-    arm(r);
-}
-
-/* A number may be another process's by now; a pidfd is not, nor is a number that the zygote has not
- * reaped. So the zygote signals the process group, and the pidfd serves where there is no zygote.
- */
-static void signal_group(remote *r, int sig)
-{
-    if (r->dead)
-        return;
-    yk__trace_worker(r->lane, "signal", sig);
-    if (r->pid == 0) {
-        if (r->zygote_gone && sig == SIGKILL)
-            cut_lifeline(r);
-        return;
-    }
-    yk__zygote_message m = { .type = YK__ZYGOTE_SIGNAL, .serial = r->serial, .value = sig };
-    bool sent = !r->zygote_gone && yk__zygote_send(r->zygote, &m, NULL, 0) == 0;
-    if (r->death.fd >= 0 && (!sent || sig == SIGKILL))
-        sent |= syscall(SYS_pidfd_send_signal, r->death.fd, sig, NULL, 0) == 0;
-    if (!sent && r->zygote_gone && sig == SIGKILL)
-        cut_lifeline(r); /* there is no pidfd */
-}
-
-void yk__remote_kill(remote *r)
-{
-    r->ladder = KILLED;
-    signal_group(r, SIGKILL);
-}
-
-void yk__remote_await_death(remote *r)
-{
-    struct pollfd p = { .fd = r->death.fd, .events = POLLIN };
-    if (r->death.fd >= 0 && !r->dead)
-        poll(&p, 1, 1000);
-}
-
-void yk__remote_leave(remote *r)
-{
-    if (r->stopping || r->dead)
-        return;
-    r->stopping = true;
-    atomic_store(&r->ch->down.stop, 1);
-    ring_bell(r);
-    r->front_since = yk_now();
-    arm(r);
-}
-
-static bool at_front(const remote *r, uint32_t position)
-{
-    return r->open > 0 && r->settled == position;
-}
-
-/* What the worker has not begun is taken back first, so that the signal hits nobody else's job. If
- * the job that it was meant for has ended meanwhile, there is no signal. */
-static void terminate(remote *r)
-{
-    yk__remote_withdraw_some(r, YK__RING);
-    drain(r);
-    if (!r->stopping && !at_front(r, r->stopped)) {
-        r->ladder = AT_PEACE;
-        return;
-    }
-    r->ladder = TERMINATED;
-    signal_group(r, SIGTERM);
-}
-
-/* From here on it cannot pass its commit point. False: it has. */
-static bool forbid_commit(remote *r)
-{
-    uint32_t state = yk__slot_state(r->settled, YK__SLOT_TAKEN);
-    return atomic_compare_exchange_strong_explicit(&r->ch->jobs[r->settled % YK__RING].state,
-                                                   &state,
-                                                   yk__slot_state(r->settled, YK__SLOT_WITHDRAWN),
-                                                   memory_order_acq_rel, memory_order_acquire) ||
-           state != yk__slot_committed(r->settled);
-}
-
-void yk__remote_stop_job(remote *r, int reason)
-{
-    if (r->ladder != AT_PEACE || r->dead || !forbid_commit(r))
-        return;
-    if (reason == YK_EJOBTIMEOUT)
-        yk__trace_worker(r->lane, "time limit passed", 0);
-    process_job *job = *at(r, r->settled);
-    if (job && job->work.future.stream)
-        yk__stream_close(job->work.future.stream, YK_ECANCELED);
-    r->reason = reason;
-    r->stopped = r->settled;
-    r->ladder = ASKED;
-    r->front_since = yk_now();
-    atomic_store_explicit(&r->ch->down.cancel, (uint64_t)r->settled + 1, memory_order_relaxed);
-    if (reason == YK_EJOBTIMEOUT)
-        terminate(r); /* it has had its time */
-    arm(r);
-}
-
-static bool has_committed(remote *r)
-{
-    return atomic_load_explicit(&r->ch->jobs[r->settled % YK__RING].state, memory_order_relaxed) ==
-           yk__slot_committed(r->settled);
-}
-
-static uint64_t front_limit(remote *r)
-{
-    process_job *job = r->settled != r->submitted ? *at(r, r->settled) : NULL;
-    if (!job || job->work.timeout == 0 || has_committed(r))
-        return YK_FOREVER;
-    return (r->front_began ? r->front_began : r->front_since) + job->work.timeout;
-}
-
-/* Whether the job at the front has begun; notes when, by the worker's own word if that makes sense,
- * once. */
-static bool front_has_begun(remote *r)
-{
-    if (r->front_began || r->open == 0)
-        return true;
-    uint32_t state =
-        atomic_load_explicit(&r->ch->jobs[r->settled % YK__RING].state, memory_order_acquire);
-    if (state == yk__slot_state(r->settled, YK__SLOT_QUEUED))
-        return false;
-    uint64_t began = atomic_load_explicit(&r->ch->up.started, memory_order_relaxed);
-    r->front_began = began < r->front_since || began > yk_now() ? r->front_since : began;
-    return true;
-}
-
-/* Sets the timer for whatever comes next. */
-static void arm(remote *r)
-{
-    uint64_t next = YK_FOREVER;
-    if (r->dead)
-        next = r->front_since + STATUS_PATIENCE;
-    else if (r->stopping && r->ladder == AT_PEACE)
-        next = r->front_since + r->grace + LEAVE_PATIENCE;
-    else if (r->ladder == AT_PEACE)
-        next = front_limit(r);
-    else if (r->ladder < KILLED)
-        next = r->front_since + r->grace;
-    if (!r->ready && !r->dead && r->ladder < KILLED && r->start_by < next)
-        next = r->start_by;
-    if (next == YK_FOREVER && r->timer.heap_index == 0)
-        return;
-    yk__reactor_timer_set(r->reactor, &r->timer, next); /* room for it is reserved */
-}
-
-static void bury(remote *r);
-
-static void check_limit(remote *r)
-{
-    if (!front_has_begun(r))
-        r->front_since = yk_now(); /* the worker is still starting: its time has not begun */
-    else if (front_limit(r) <= yk_now())
-        yk__remote_stop_job(r, YK_EJOBTIMEOUT);
-}
-
-static void climb(remote *r)
-{
-    r->front_since = yk_now();
-    if (r->ladder == AT_PEACE || r->ladder == ASKED)
-        terminate(r);
-    else
-        yk__remote_kill(r);
-}
-
-static void timer_fired(yk__timer *timer)
-{
-    remote *r = of_timer(timer);
-    if (r->dead) {
-        bury(r); /* the zygote has nothing to say */
-        return;
-    }
-    yk__remote_turn(r); /* it may have ended in time, unnoticed */
-    if (!r->ready && r->ladder < KILLED && r->start_by <= yk_now())
-        start_is_late(r);
-    else if (r->ladder == AT_PEACE && !r->stopping)
-        check_limit(r);
-    else
-        climb(r);
-    arm(r);
-    r->ops->moved(r);
-}
-
-/* ---- Its death ------------------------------------------------------------------------------ */
-
-static yk__death death_of(const remote *r)
-{
-    bool killed = r->status_known && WIFSIGNALED(r->status);
-    yk__death d = { .exit_status = -1, .worker = r->index, .pid = r->pid };
-    if (killed)
-        d.signal = WTERMSIG(r->status);
-    else if (r->status_known)
-        d.exit_status = WEXITSTATUS(r->status);
-    d.out_of_memory = r->out_of_memory && r->ladder == AT_PEACE && d.signal == SIGKILL;
-    if (killed || !r->status_known)
-        d.crash = yk__crash_copy(&r->ch->crash, d.signal);
-    return d;
-}
-
-static void describe(const remote *r, const process_job *job, const yk__death *death, char *text,
-                     size_t size)
-{
-    char label[YK__NAME_MAX + 8];
-    const char *what = yk__work_label(&job->work, label);
-    if (r->ladder != AT_PEACE && r->reason == YK_EJOBTIMEOUT)
-        snprintf(text, size, "%s ran longer than its limit of %llu ms", what,
-                 (unsigned long long)(job->work.timeout / 1000000u));
-    else if (r->ladder != AT_PEACE && r->reason == YK_ECANCELED)
-        snprintf(text, size, "%s was cancelled while it ran", what);
-    else
-        yk__death_describe(death, what, text, size);
-}
-
-static void lose(remote *r, process_job *job)
-{
-    char text[192];
-    yk__death death = death_of(r);
-    describe(r, job, &death, text, sizeof text);
-    r->ended_jobs++;
-    int code = r->ladder != AT_PEACE && r->reason ? r->reason : YK_ECRASHED;
-    r->ops->lost(r, job, code, text, &death);
-    yk__crash_free(death.crash);
-}
-
-/* Every job that is open is either taken, and lost, or comes back. */
-static void settle_open_jobs(remote *r)
-{
-    yk__held_bury(&r->ch->up.held, r->identity);
-    yk__remote_withdraw_some(r, YK__RING);
-    for (uint32_t p = r->settled; p != r->submitted; p++) {
-        process_job *job = *at(r, p);
-        *at(r, p) = NULL;
-        if (!job)
-            continue;
-        job->on = NULL;
-        yk__work_left(&job->work, true);
-        r->open--;
-        /* It may have died before its call was heard, and be run again: see ring.h, `woken`. */
-        if (job->work.future.stream)
-            yk__stream_rouse(job->work.future.stream);
-        lose(r, job);
-    }
-    r->settled = r->submitted;
-}
-
-static void bury(remote *r)
-{
-    r->dead = true;
-    settle_open_jobs(r);
-    bool existed = r->pid != 0 || r->ended_jobs > 0;
-    bool unasked = !r->stopping && r->ladder == AT_PEACE && existed;
-    r->ops->ended(r, unasked, 0);
-}
-
-/* The process is dead: take what it published before, then wait for its status, if it is not known.
- */
-static void dies(remote *r)
-{
-    if (r->dead)
-        return;
-    look_at_start(r);
-    drain(r);
-    r->dead = true;
-    if (r->death.fd >= 0)
-        yk__reactor_unwatch(r->reactor, &r->death);
-    if (r->status_known || r->zygote_gone) {
-        bury(r);
-        return;
-    }
-    r->front_since = yk_now();
-    arm(r);
-}
-
-static void death_seen(yk__watch *watch)
-{
-    dies((remote *)((char *)watch - offsetof(remote, death)));
-}
-
-void yk__remote_spawned(remote *r, pid_t pid, int pidfd)
-{
-    r->pid = pid;
-    r->death.fd = pidfd;
-    if (pidfd >= 0 && yk__reactor_watch(r->reactor, &r->death)) {
-        close(pidfd);
-        r->death.fd = -1; /* the zygote will tell of its end, or its lifeline */
-    }
-    if (r->ladder >= TERMINATED)
-        signal_group(r, r->ladder == KILLED ? SIGKILL : SIGTERM);
-}
-
-void yk__remote_exited(remote *r, int status, bool out_of_memory)
-{
-    r->status = status;
-    r->out_of_memory = out_of_memory;
-    r->status_known = true;
-    if (r->dead)
-        bury(r);
-    else
-        dies(r);
-}
-
-void yk__remote_refused(remote *r, int err)
-{
-    r->dead = true;
-    settle_open_jobs(r);
-    r->ops->ended(r, false, err);
-}
-
-/* The zygote died before it said whether it had forked the process. If it has, that process may be
- * at work already, and is left in peace. Nobody has a pidfd of it, but the end of all readers of
- * its lifeline is its end, or says that it never was. */
-static int watch_lifeline(remote *r)
-{
-    r->death.fd = fcntl(r->lifeline, F_DUPFD_CLOEXEC, 3);
-    if (r->death.fd < 0)
-        return -errno;
-    int err = yk__reactor_watch(r->reactor, &r->death);
-    if (err) {
-        close(r->death.fd);
-        r->death.fd = -1;
-    }
-    return err;
-}
-
-void yk__remote_orphaned(remote *r)
-{
-    if (r->dead)
-        bury(r);
-    else if (r->death.fd >= 0)
-        return; /* its end will be seen */
-    else if (watch_lifeline(r))
-        yk__remote_refused(r, YK_ENOWORKER); /* it dies with its lifeline */
-    else if (r->ladder == KILLED)
-        cut_lifeline(r);
 }

@@ -58,7 +58,7 @@ static void test_E14_who_looks_for_jobs_sees_what_another_worker_has_left(void *
     close_scene(&s);
 }
 
-static void test_T17_a_worker_that_is_too_many_does_not_look_for_jobs(void **state)
+static void test_T18_a_worker_that_is_too_many_does_not_look_for_jobs(void **state)
 {
     (void)state;
     struct scene s;
@@ -151,7 +151,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         TEST(test_E14_who_looks_for_jobs_sees_what_another_worker_has_left),
-        TEST(test_T17_a_worker_that_is_too_many_does_not_look_for_jobs),
+        TEST(test_T18_a_worker_that_is_too_many_does_not_look_for_jobs),
         TEST(test_nobody_looks_for_jobs_as_long_as_was_asked_for_without_a_cpu),
         TEST(test_the_driver_of_a_process_pool_does_not_stay_awake_for_threads),
         TEST(test_what_a_period_saved_does_not_count_for_the_next),
