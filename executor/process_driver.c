@@ -302,7 +302,7 @@ static void give(struct process_pool *p, remote *r, process_job *job)
 static bool goes_straight(struct process_pool *p, process_job *job)
 {
     if (p->queue.length > 0 || p->by_priority || job->place.class_ != YK__CLASS_NORMAL ||
-        job->terms)
+        job->terms || p->no_more_tries)
         return false;
     remote *r = quick_one(p, YK__RING);
     if (!r)

@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "executor/map.h"
+#include "executor/process_pool.h"
 #include "executor/ring.h"
 #include "executor/stream.h"
 #include "loop/task.h"
@@ -384,6 +385,43 @@ static void test_S14_a_forced_shutdown_ends_what_is_submitted_at_that_moment(voi
     on_every_backend(forced_among_submitters);
 }
 
+/* It had passed the door before that was closed, and comes to a worker that seems to be quick. */
+struct late {
+    yk__post post;
+    struct process_pool *pool;
+    yk_future *_Atomic f;
+};
+
+static void come_late(yk__post *post)
+{
+    struct late *l = (struct late *)post;
+    remote *r = l->pool->remotes[0];
+    atomic_store(&r->ch->up.pace, 1);
+    r->doubted = 0;
+    l->pool->no_more_tries = true; /* as a forced shutdown has it */
+    atomic_store(&l->f, yk_submit(&l->pool->ex, job_nothing, NULL, 0));
+}
+
+static void test_S14_a_job_that_comes_after_a_forced_shutdown_is_cancelled(void **state)
+{
+    (void)state;
+    word *words = words_new(2);
+    block b = { .begun = words, .go = words + 1 };
+    yk_executor *ex = yk_process_pool(.workers = 1);
+    yk_future *running = yk_submit(ex, job_block, &b, sizeof b);
+    eventually(word_get(words));
+    struct late l = { .post.run = come_late, .pool = (struct process_pool *)ex };
+    yk__reactor_post(l.pool->reactor, &l.post);
+    eventually(atomic_load(&l.f));
+    assert_int_equal(yk_future_state(l.f), YK_CANCELLED);
+    word_set(words + 1, 1);
+    assert_int_equal(yk_await(running), 0);
+    yk_future_unref(running);
+    yk_future_unref(l.f);
+    backend_close(ex);
+    yk_arena_free(words);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -395,6 +433,7 @@ int main(void)
         TEST(test_E05_a_cancelled_wait_for_a_map_loses_nothing),
         TEST(test_S05_a_pool_outlives_a_cancellation_that_takes_its_time),
         TEST(test_S14_a_forced_shutdown_ends_what_is_submitted_at_that_moment),
+        TEST(test_S14_a_job_that_comes_after_a_forced_shutdown_is_cancelled),
     };
     return RUN_TESTS("meetings", tests);
 }
