@@ -1,7 +1,7 @@
 /* Sends a server so many HTTP requests, so many of them at once, each on a connection that is kept,
  * and says how long the answers took.
  *
- *   load_tester HOST PORT [PATH [REQUESTS [AT ONCE]]]          /, 1000, 10 unless given
+ *   load_tester http://HOST[:PORT][/PATH] [REQUESTS [AT ONCE]]          1000, 10 unless given
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@ enum { LINE = 4096, AT_MOST_ONCE = 10000 };
 #define PATIENCE 10000 /* milliseconds for one answer */
 
 static struct {
-    const char *host, *path;
+    char host[200], path[1000];
     uint16_t port;
     unsigned requests, at_once;
 
@@ -160,20 +160,30 @@ static void report(void)
                load.times[(size_t)(shares[i] * (load.done - 1))]);
 }
 
+static bool parse(const char *url)
+{
+    int port = 80, len = 0;
+    strcpy(load.path, "/");
+    if (sscanf(url, "http://%199[^:/]%n", load.host, &len) < 1)
+        return false;
+    url += len;
+    if (*url == ':' && sscanf(url, ":%5d%n", &port, &len) == 1)
+        url += len;
+    load.port = (uint16_t)port;
+    return *url == '\0' || (*url == '/' && sscanf(url, "%999s", load.path) == 1);
+}
+
 static int app(void *unused)
 {
     (void)unused;
     char **argv;
     int argc = yk_args(&argv);
-    if (argc < 3 || argc > 6) {
-        fprintf(stderr, "usage: %s HOST PORT [PATH [REQUESTS [AT ONCE]]]\n", argv[0]);
+    if (argc < 2 || argc > 4 || !parse(argv[1])) {
+        fprintf(stderr, "usage: %s http://HOST[:PORT][/PATH] [REQUESTS [AT ONCE]]\n", argv[0]);
         return 2;
     }
-    load.host = argv[1];
-    load.port = (uint16_t)atoi(argv[2]);
-    load.path = argc > 3 ? argv[3] : "/";
-    load.requests = argc > 4 ? (unsigned)atoi(argv[4]) : 1000;
-    load.at_once = argc > 5 ? (unsigned)atoi(argv[5]) : 10;
+    load.requests = argc > 2 ? (unsigned)atoi(argv[2]) : 1000;
+    load.at_once = argc > 3 ? (unsigned)atoi(argv[3]) : 10;
     if (load.at_once < 1 || load.at_once > AT_MOST_ONCE || load.requests < 1) {
         fprintf(stderr, "at least one request, and from 1 to %d at once\n", AT_MOST_ONCE);
         return 2;

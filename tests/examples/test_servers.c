@@ -96,8 +96,7 @@ static void test_gateway(void **state)
     char ports[3][12] = { "", "", "" };
     for (int i = 0; i < 3; i++)
         backs[i] = start_back(names[i], ports[i]);
-    program *front =
-        program_start("example_gateway", "front", "0", ports[0], ports[1], ports[2]);
+    program *front = program_start("example_gateway", "front", "0", ports[0], ports[1], ports[2]);
     FILE *client = connect_to(port_of(front));
     must_answer(client, "today", "news of today; stocks of today; weather of today\n");
 
@@ -128,22 +127,28 @@ static void test_gateway(void **state)
 
 /* ---- load_tester ----------------------------------------------------------------------------- */
 
+static const char *url_of(const char *port, const char *path)
+{
+    static char url[100];
+    snprintf(url, sizeof url, "http://localhost:%s%s", port, path);
+    return url;
+}
+
 static void test_load_tester(void **state)
 {
     (void)state;
     program *site = program_start("site");
     char port[12];
     snprintf(port, sizeof port, "%s", program_line(site));
-    program *load =
-        program_start("example_load_tester", "127.0.0.1", port, "/work?ms=2", "60", "6");
+    program *load = program_start("example_load_tester", url_of(port, "/work?ms=2"), "60", "6");
     program_line_with(load, "60 answers in ");
     program_line_with(load, "  50 %  within ");
     program_line_with(load, " 100 %  within ");
     program_must_succeed(load);
-    load = program_start("example_load_tester", "localhost", port, "/flaky", "10", "1");
+    load = program_start("example_load_tester", url_of(port, "/flaky"), "10", "1");
     assert_non_null(strstr(program_line(load), "5 answers in "));
     assert_int_equal(program_wait(load), 1);
-    load = program_start("example_load_tester", "127.0.0.1", port, "/breaks", "3", "2");
+    load = program_start("example_load_tester", url_of(port, "/breaks"), "3", "2");
     assert_non_null(strstr(program_line(load), "3 failed"));
     assert_int_equal(program_wait(load), 1);
     program_close_input(site);
@@ -156,8 +161,7 @@ static void test_load_tester_is_stopped(void **state)
     program *site = program_start("site");
     char port[12];
     snprintf(port, sizeof port, "%s", program_line(site));
-    program *load =
-        program_start("example_load_tester", "127.0.0.1", port, "/stalls", "10", "2");
+    program *load = program_start("example_load_tester", url_of(port, "/stalls"), "10", "2");
     FILE *f;
     do { /* until it has asked */
         char text[400] = "";

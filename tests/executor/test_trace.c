@@ -129,7 +129,7 @@ static void jobs_are_in_it(const backend *b)
     int fd = memfd_create("trace", MFD_CLOEXEC);
     assert_int_equal(yk_trace_start_fd(fd), 0);
     assert_int_equal(yk_trace_start("/nowhere"), UV_EALREADY);
-    yk_executor *ex = OPEN(b, .workers = 1, .name = "e\"x", .kill_grace_ms = 1000);
+    yk_executor *ex = OPEN(b, .workers = 1, .name = "e\"x", .kill_grace_ms = 30000);
     word *w = words_new(2);
     block arg = { .begun = &w[0], .go = &w[1] };
     yk_future *runs = submit(b, ex, "re\"size\n\xff", job_block, &arg, sizeof arg);
