@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -42,6 +43,14 @@ bool support_under_valgrind(void)
 {
     const char *preload = getenv("LD_PRELOAD"); /* it comes in by it */
     return preload && strstr(preload, "vgpreload");
+}
+
+bool support_has_pidfds(void)
+{
+    int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    if (pidfd >= 0)
+        close(pidfd);
+    return pidfd >= 0;
 }
 
 unsigned support_slowness(void)

@@ -45,6 +45,9 @@ int support_run(const char *name, const struct CMUnitTest *tests, size_t n);
 
 bool support_under_valgrind(void);
 
+/* Valgrind 3.19 knows no pidfds, and then only the zygote sees workers die. */
+bool support_has_pidfds(void);
+
 /* How many of `n` rounds to run here: all, or fewer under a sanitizer or valgrind; at least 1. */
 size_t support_rounds(size_t n);
 
