@@ -83,8 +83,9 @@ yk_executor *yk_thread_pool_new(const yk_pool_options *options);
 #define yk_thread_pool(...) yk_thread_pool_new(&(yk_pool_options){ __VA_ARGS__ })
 
 /* Forked worker processes. Needs yk_init() (init.h) as the first thing in main, or yk_main();
- * error YK_ENOINIT otherwise. Created in a task it is driven by that task's loop, and its futures
- * end on that loop's thread; created on a plain thread it starts a thread of its own to drive it.
+ * error YK_ENOINIT otherwise. Created on a loop's thread, in a task or not, it is driven by that
+ * loop, and its futures end on that thread; created on a plain thread it starts a thread of its own
+ * to drive it.
  */
 yk_executor *yk_process_pool_new(const yk_pool_options *options);
 #define yk_process_pool(...) yk_process_pool_new(&(yk_pool_options){ __VA_ARGS__ })
