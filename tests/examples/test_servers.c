@@ -162,15 +162,14 @@ static void test_load_tester_is_stopped(void **state)
     char port[12];
     snprintf(port, sizeof port, "%s", program_line(site));
     program *load = program_start("example_load_tester", url_of(port, "/stalls"), "10", "2");
-    FILE *f;
-    do { /* until it has asked */
+    bool has_asked;
+    do {
         char text[400] = "";
-        f = connect_to(atoi(port));
+        FILE *f = connect_to(atoi(port));
         fprintf(f, "GET /stats HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        size_t n = fread(text, 1, sizeof text - 1, f);
+        has_asked = fread(text, 1, sizeof text - 1, f) > 0 && strstr(text, "now 2");
         fclose(f);
-        f = n > 0 && strstr(text, "now 2") ? NULL : f;
-    } while (f);
+    } while (!has_asked);
     program_signal(load, SIGINT);
     assert_non_null(strstr(program_line(load), "0 answers in "));
     assert_int_equal(program_wait(load), 128 + SIGINT);
