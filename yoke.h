@@ -32,6 +32,7 @@
 #include "loop/debug.h"
 #include "loop/dns.h"
 #include "loop/file.h"
+#include "loop/generator.h"
 #include "loop/loop.h"
 #include "loop/net.h"
 #include "loop/offload.h"

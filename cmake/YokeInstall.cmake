@@ -15,6 +15,7 @@ install(FILES
     loop/call.h
     loop/dns.h
     loop/file.h
+    loop/generator.h
     loop/loop.h
     loop/net.h
     loop/offload.h
