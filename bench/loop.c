@@ -1,5 +1,6 @@
-/* bench/loop.c - what the loop itself costs: a switch of coroutines, a task's whole life, and a
- * switch of tasks through the loop, beside ucontext and asyncio in the same run.
+/* bench/loop.c - what the loop itself costs: a switch of coroutines, a task's whole life, a switch
+ * of tasks through the loop, a queue, a timer, an echo over TCP, beside ucontext, libuv's callbacks
+ * and asyncio in the same run; and how late the loop is while all CPUs compute.
  *
  *   loop [ROUNDS]      each measure is taken ROUNDS times (5), one after the other; the best counts
  */
@@ -10,8 +11,11 @@
 #include <ucontext.h>
 
 #include "executor/clock.h"
+#include "executor/init.h"
+#include "loop.h"
 #include "loop/coro.h"
 #include "loop/loop.h"
+#include "loop/queue.h"
 #include "loop/stack.h"
 
 /* ---- Coroutines without a loop --------------------------------------------------------------- */
@@ -233,6 +237,36 @@ static double hand_off(void)
     return ns;
 }
 
+/* One task puts, another gets, and there is room for one item. */
+static int get_all(void *queue)
+{
+    int item;
+    while (yk_queue_get(queue, &item, YK_FOREVER) == 0)
+        ;
+    return 0;
+}
+
+static int put_all(void *arg)
+{
+    double *ns = ((void **)arg)[1];
+    yk_queue *q = yk_queue_new(.item_size = sizeof(int), .capacity = 1);
+    yk_future *getter = yk_task_start(get_all, q);
+    uint64_t start = yk_now();
+    for (int i = 0; i < BALLS; i++)
+        yk_queue_put(q, &i, YK_FOREVER);
+    yk_queue_shutdown(q, false);
+    yk_await(getter);
+    *ns = (double)(yk_now() - start) / BALLS;
+    yk_future_unref(getter);
+    yk_queue_free(q);
+    return 0;
+}
+
+static double queue_items(void)
+{
+    return on_a_loop(put_all, NULL);
+}
+
 /* ---- asyncio --------------------------------------------------------------------------------- */
 
 static const char asyncio_program[] =
@@ -256,19 +290,32 @@ static const char asyncio_program[] =
     "    t = time.perf_counter_ns(); ball[0].set_result(None)\n"
     "    await asyncio.gather(play(ball, 0, n), play(ball, 1, n))\n"
     "    out.append((time.perf_counter_ns() - t) / n)\n"
+    "    q = asyncio.Queue(1); n = 20000\n"
+    "    async def get():\n"
+    "        for _ in range(n): await q.get()\n"
+    "    g = asyncio.create_task(get()); t = time.perf_counter_ns()\n"
+    "    for i in range(n): await q.put(i)\n"
+    "    await g; out.append((time.perf_counter_ns() - t) / n)\n"
+    "    loop = asyncio.get_running_loop()\n"
+    "    others = [loop.call_later(30 + i / 1000, print) for i in range(1000)]\n"
+    "    t = time.perf_counter_ns()\n"
+    "    for _ in range(n): loop.call_later(60, print).cancel()\n"
+    "    out.append((time.perf_counter_ns() - t) / n)\n"
+    "    for o in others: o.cancel()\n"
     "    print(*out)\n"
     "asyncio.run(main())\n";
 
-/* Nanoseconds: a switch of 2 tasks, of 1000, a task's life, a hand-off. False: no python3. */
-static bool measure_asyncio(double ns[4])
+/* Nanoseconds: a switch of 2 tasks, of 1000, a task's life, a hand-off, an item of a queue, a
+ * timer. False: no python3. */
+static bool measure_asyncio(double ns[6])
 {
     char command[sizeof asyncio_program + 64];
     snprintf(command, sizeof command, "python3 - 2>/dev/null <<'END'\n%sEND\n", asyncio_program);
     FILE *f = popen(command, "r");
     if (!f)
         return false;
-    int got = fscanf(f, "%lf %lf %lf %lf", &ns[0], &ns[1], &ns[2], &ns[3]);
-    return pclose(f) == 0 && got == 4;
+    int got = fscanf(f, "%lf %lf %lf %lf %lf %lf", &ns[0], &ns[1], &ns[2], &ns[3], &ns[4], &ns[5]);
+    return pclose(f) == 0 && got == 6;
 }
 
 /* ---- The table ------------------------------------------------------------------------------- */
@@ -284,6 +331,9 @@ enum {
     TURN_2,
     TURN_1000,
     HAND_OFF,
+    QUEUE,
+    TIMER,
+    TIMER_UV,
     MEASURES
 };
 
@@ -308,8 +358,14 @@ static double take(int which)
         return switch_tasks(2);
     case TURN_1000:
         return switch_tasks(1000);
-    default:
+    case HAND_OFF:
         return hand_off();
+    case QUEUE:
+        return queue_items();
+    case TIMER:
+        return bench_timer_yoke();
+    default:
+        return bench_timer_uv();
     }
 }
 
@@ -321,10 +377,36 @@ static void row(const char *what, double ns, const char *peer, double peer_ns)
     putchar('\n');
 }
 
+/* The best of some rounds, in turns. */
+static void echo_rows(int rounds, bool python)
+{
+    double best[BENCH_ASYNCIO + 1] = { 0 };
+    for (int round = 0; round < rounds; round++)
+        for (int i = 0; i <= (python ? BENCH_ASYNCIO : BENCH_UV); i++) {
+            double rate = bench_echo((bench_server)i);
+            best[i] = rate > best[i] ? rate : best[i];
+        }
+    printf("%-46s %8.1f k/s", "echo: 64 bytes, 16 connections", best[BENCH_YOKE] / 1e3);
+    printf("  %-9s %9.1f k/s  %7.1f x\n", "libuv", best[BENCH_UV] / 1e3,
+           best[BENCH_YOKE] / best[BENCH_UV]);
+    if (python)
+        printf("%69s %9.1f k/s  %7.1f x\n", "asyncio", best[BENCH_ASYNCIO] / 1e3,
+               best[BENCH_YOKE] / best[BENCH_ASYNCIO]);
+}
+
+static void lag_row(void)
+{
+    bench_lag lag;
+    if (bench_measure_lag(&lag))
+        printf("%-46s p50 %.0f us, p99 %.0f us, max %.0f us\n",
+               "lag of a 1 ms sleep while all CPUs compute", lag.p50, lag.p99, lag.max);
+}
+
 int main(int argc, char **argv)
 {
+    yk_init();
     int rounds = argc > 1 ? atoi(argv[1]) : 5;
-    double best[MEASURES], asyncio[4];
+    double best[MEASURES], asyncio[6];
     for (int round = 0; round < rounds; round++)
         for (int i = 0; i < MEASURES; i++) {
             double ns = take(i);
@@ -341,5 +423,11 @@ int main(int argc, char **argv)
     row("task: a turn through the loop, of 2", best[TURN_2], peer, asyncio[0]);
     row("task: a turn through the loop, of 1000", best[TURN_1000], peer, asyncio[1]);
     row("task: a future handed from one to another", best[HAND_OFF], peer, asyncio[3]);
+    row("queue: an item from one task to another", best[QUEUE], peer, asyncio[4]);
+    row("timer: set and cancelled, among 1000", best[TIMER], "libuv", best[TIMER_UV]);
+    if (python)
+        row("", best[TIMER], peer, asyncio[5]);
+    echo_rows(rounds, python);
+    lag_row();
     return 0;
 }
