@@ -44,6 +44,7 @@
 #include "loop/task.h"
 #include "loop/terminal.h"
 #include "loop/timeout.h"
+#include "loop/tls.h"
 #include "loop/transport.h"
 #include "mapreduce/mapreduce.h"
 

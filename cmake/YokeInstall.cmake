@@ -27,12 +27,13 @@ install(FILES
     loop/task.h
     loop/terminal.h
     loop/timeout.h
+    loop/tls.h
     loop/transport.h
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/yoke/loop)
 install(FILES mapreduce/mapreduce.h mapreduce/fold.h mapreduce/sink.h mapreduce/split.h
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/yoke/mapreduce)
 
-set(YOKE_PC_REQUIRES "libuv libzstd zlib")
+set(YOKE_PC_REQUIRES "libuv openssl libzstd zlib")
 if(ISAL_FOUND)
     string(APPEND YOKE_PC_REQUIRES " libisal")
 endif()

@@ -39,6 +39,8 @@ static const struct {
     { YK_EOWNERDEAD, "YK_EOWNERDEAD", "the mutex's last owner died holding it" },
     { YK_ENOSTREAM, "YK_ENOSTREAM", "the job was submitted without the option 'stream'" },
     { YK_EBROKEN, "YK_EBROKEN", "the barrier was reset or aborted" },
+    { YK_ETLS, "YK_ETLS", "TLS failed" },
+    { YK_ECERTIFICATE, "YK_ECERTIFICATE", "the peer's certificate cannot be trusted" },
     { YK_END, "YK_END", "nothing more follows" },
 };
 

@@ -37,7 +37,9 @@ enum {
     YK_EOWNERDEAD = -20020,  /* the last owner of a mutex died holding it; the caller owns it now */
     YK_ENOSTREAM = -20022,   /* the job was submitted without the option `stream` */
     YK_EBROKEN = -20031,     /* the barrier was reset or aborted */
-    YK_END = -20015,         /* nothing more follows; the end of an iteration, not a failure */
+    YK_ETLS = -20041, /* the peer does not speak TLS as one must, or a file is no certificate */
+    YK_ECERTIFICATE = -20042, /* the peer's certificate is not to be trusted, or another host's */
+    YK_END = -20015,          /* nothing more follows; the end of an iteration, not a failure */
 };
 
 /* What went wrong with one job or task. Belongs to its future and lives as long; never written

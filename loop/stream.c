@@ -67,8 +67,10 @@ static int update_reading(yk_stream *s)
 
 static void on_connected(yk_transport *t, void *arg)
 {
-    (void)arg;
+    yk_stream *s = arg;
     yk_transport_pause_reading(t); /* until somebody reads */
+    s->handshaking = false;
+    yk__spot_wake(&s->reader);
 }
 
 static bool make_room(yk_stream *s, size_t more)
@@ -118,9 +120,10 @@ static void on_eof(yk_transport *t, void *arg)
 static void on_lost(yk_transport *t, int err, void *arg)
 {
     yk_stream *s = arg;
-    (void)t;
     s->transport = NULL;
     s->err = err ? err : YK_ECLOSED;
+    s->reason = t->reason;
+    s->handshaking = false;
     yk__spot_wake(&s->reader);
     yk__spot_wake(&s->writer);
     free_if_unused(s);
@@ -365,7 +368,7 @@ size_t yk_stream_readable(const yk_stream *s)
 static int may_write(const yk_stream *s)
 {
     int err = yk__stream_check(s);
-    return err ? err : yk__spot_is_taken(&s->writer) ? UV_EBUSY : 0;
+    return err ? err : yk__spot_is_taken(&s->writer) || s->handshaking ? UV_EBUSY : 0;
 }
 
 static int await_room(yk_stream *s, uint64_t deadline)
@@ -467,6 +470,12 @@ void yk_stream_set_limits(yk_stream *s, size_t unread, size_t unsent)
 int yk_stream_error(const yk_stream *s)
 {
     return s->transport ? s->transport->err : s->err;
+}
+
+const char *yk_stream_error_text(const yk_stream *s)
+{
+    const char *reason = s->transport ? s->transport->reason : s->reason;
+    return reason ? reason : yk_strerror(yk_stream_error(s));
 }
 
 int yk_stream_fd(const yk_stream *s)

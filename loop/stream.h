@@ -107,8 +107,10 @@ int yk_stream_end_writing(yk_stream *s);
  * unsent before a write waits (64 KiB). 0 leaves one as it is. */
 void yk_stream_set_limits(yk_stream *s, size_t unread, size_t unsent);
 
-/* What it broke with, 0 if it has not. */
+/* What it broke with, 0 if it has not; and the same in words, which for TLS say more than the
+ * number. */
 int yk_stream_error(const yk_stream *s);
+const char *yk_stream_error_text(const yk_stream *s);
 
 /* The descriptor beneath, -1 when there is none any more: to set options, not to read or write. */
 int yk_stream_fd(const yk_stream *s);

@@ -12,6 +12,7 @@ struct yk_stream {
     yk_loop *loop;
     yk_transport *transport; /* NULL: lost */
     int err;                 /* why it was lost */
+    const char *reason;      /* the same in words, a constant, or NULL */
 
     char *bytes; /* what has come and was not read: len of them, from start on, in cap */
     size_t start, len, cap;
@@ -25,6 +26,7 @@ struct yk_stream {
     bool reading;        /* somebody has begun to read */
     bool eof;            /* nothing more comes */
     bool writing_paused; /* the transport has said so */
+    bool handshaking;    /* TLS has been begun, and does not stand yet */
     bool closed;         /* every call returns YK_ECLOSED */
     bool given_up;       /* its owner has: free it when nobody is inside */
     uint64_t turn;       /* of the loop, in which it wrote `written` bytes */

@@ -107,6 +107,10 @@ void yk__transport_sent(yk_transport *t)
             drop(t, false);
         return;
     }
+    if (t->above) {
+        yk__transport_sent(t->above);
+        return;
+    }
     if (!t->writing_paused || t->ops->unsent(t) > t->low)
         return;
     t->writing_paused = false;
@@ -186,9 +190,10 @@ static int set_reading(yk_transport *t, bool on)
 {
     if (t->closing || t->ended || t->reading == on)
         return 0;
+    t->reading = on; /* data may come at once, and with it the opposite wish */
     int err = t->ops->set_reading(t, on);
-    if (err == 0)
-        t->reading = on;
+    if (err)
+        t->reading = !on;
     return err;
 }
 

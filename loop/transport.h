@@ -77,8 +77,8 @@ int yk_transport_writev(yk_transport *t, const struct iovec *pieces, size_t n);
  * UV_ENOTCONN. A pipe that is only written to is closed by it. */
 int yk_transport_end_writing(yk_transport *t);
 
-/* Not reading, the peer is held back by the system's own buffers. Files, and pipes' other ends, too
- * can be paused. UV_ENOTCONN: there is nothing to read from here. */
+/* Not reading, the peer is held back by the system's own buffers. Resuming may call `data` at once,
+ * if something is there already. UV_ENOTCONN: there is nothing to read from here. */
 int yk_transport_pause_reading(yk_transport *t);
 int yk_transport_resume_reading(yk_transport *t);
 bool yk_transport_is_reading(const yk_transport *t);

@@ -40,6 +40,8 @@ struct yk_transport {
     size_t high, low;
     yk__timer linger;
     int err;             /* what `lost` will say */
+    const char *reason;  /* the same in words, a constant; NULL: there is no more to say */
+    yk_transport *above; /* one that is on top of this, and sends through it; NULL */
     bool reading;        /* so wished */
     bool writing_paused; /* so told */
     bool writing_ended;
