@@ -81,16 +81,22 @@ static int connect_any(int *fd, const struct addrinfo *found, uint64_t deadline)
     return err;
 }
 
-int yk_connect(yk_stream **stream, const char *host, uint16_t port, uint64_t deadline)
+int yk_connect_fd(int *fd, const char *host, uint16_t port, uint64_t deadline)
 {
     if (!yk_loop_current() || !host)
         return UV_EINVAL;
     struct addrinfo *found;
-    int fd, err = yk__lookup(host, port, false, &found, deadline);
+    int err = yk__lookup(host, port, false, &found, deadline);
     if (err)
         return err;
-    err = connect_any(&fd, found, deadline);
-    uv_freeaddrinfo(found);
+    err = connect_any(fd, found, deadline);
+    freeaddrinfo(found);
+    return err;
+}
+
+int yk_connect(yk_stream **stream, const char *host, uint16_t port, uint64_t deadline)
+{
+    int fd, err = yk_connect_fd(&fd, host, port, deadline);
     return err ? err : open_connected(stream, fd);
 }
 

@@ -119,7 +119,7 @@ int yk_listen_opts(yk_listener **listener, const char *host, uint16_t port,
     err = UV_EAI_NODATA;
     for (const struct addrinfo *a = found; a && err; a = a->ai_next)
         err = listen_on(listener, a->ai_addr, a->ai_addrlen, options);
-    uv_freeaddrinfo(found);
+    freeaddrinfo(found);
     return err;
 }
 
@@ -288,7 +288,7 @@ static int be_fair(yk_listener *l)
     return come_back(l, yk_yield());
 }
 
-int yk_accept(yk_listener *l, yk_stream **stream, uint64_t deadline)
+int yk_accept_fd(yk_listener *l, int *fd, uint64_t deadline)
 {
     if (!l || !yk__loop_is_mine(l->loop))
         return UV_EINVAL;
@@ -296,15 +296,24 @@ int yk_accept(yk_listener *l, yk_stream **stream, uint64_t deadline)
     while (!err) {
         if (yk__spot_is_taken(&l->spot))
             return UV_EBUSY;
-        int fd = accept_one(l->fd);
-        if (fd >= 0) {
-            err = yk_stream_open(stream, fd);
-            if (err)
-                close(fd);
-            return err;
+        int accepted = accept_one(l->fd);
+        if (accepted >= 0) {
+            *fd = accepted;
+            return 0;
         }
-        err = fd == UV_EAGAIN ? wait_for_one(l, deadline) : fd;
+        err = accepted == UV_EAGAIN ? wait_for_one(l, deadline) : accepted;
     }
+    return err;
+}
+
+int yk_accept(yk_listener *l, yk_stream **stream, uint64_t deadline)
+{
+    int fd, err = yk_accept_fd(l, &fd, deadline);
+    if (err)
+        return err;
+    err = yk_stream_open(stream, fd);
+    if (err)
+        close(fd);
     return err;
 }
 

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The addresses of a host, for stream sockets on this port; to be freed with uv_freeaddrinfo(). A
+/* The addresses of a host, for stream sockets on this port; to be freed with freeaddrinfo(). A
  * numeric one needs no wait, and no task. `to_listen`: those that one can listen on. */
 int yk__lookup(const char *host, uint16_t port, bool to_listen, struct addrinfo **found,
                uint64_t deadline);

@@ -31,11 +31,15 @@ extern "C" {
 
 /* ---- Connecting ------------------------------------------------------------------------------ */
 
-/* Connects to a host, which is a name or a numeric address. Names are looked up on libuv's threads,
- * and all their addresses are tried, one after the other, until one answers; a deadline leaves each
+/* Connects to a host, which is a name or a numeric address. Names are looked up as in dns.h, and
+ * all their addresses are tried, one after the other, until one answers; a deadline leaves each
  * its part of the time. Returns 0; an error of the lookup (UV_EAI_NONAME, ...); or of the last
  * address (UV_ECONNREFUSED, ...). */
 int yk_connect(yk_stream **stream, const char *host, uint16_t port, uint64_t deadline);
+
+/* The same, and leaves it at the descriptor, which is the caller's: for a transport
+ * (transport.h), or for another library. It is non-blocking. */
+int yk_connect_fd(int *fd, const char *host, uint16_t port, uint64_t deadline);
 
 /* Connects to a Unix socket; waits while its backlog is full. UV_ENAMETOOLONG: 107 bytes are the
  * most. */
@@ -81,6 +85,7 @@ int yk_listen_fd(yk_listener **listener, int fd);
  * UV_ENOBUFS or UV_ENOMEM at once, and the connection still waits to be accepted. UV_EBUSY: another
  * task waits already. */
 int yk_accept(yk_listener *l, yk_stream **stream, uint64_t deadline);
+int yk_accept_fd(yk_listener *l, int *fd, uint64_t deadline); /* as yk_connect_fd */
 
 /* Its address as text, as above; and its port, 0 if it has none. */
 int yk_listener_address(const yk_listener *l, char *text, size_t size);

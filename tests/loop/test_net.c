@@ -54,6 +54,11 @@ static void assert_ends(yk_stream *s, int expected)
     assert_int_equal(err, expected);
 }
 
+static bool is_blocking(int fd)
+{
+    return !(fcntl(fd, F_GETFL) & O_NONBLOCK);
+}
+
 /* ---- Connecting ------------------------------------------------------------------------------ */
 
 /* A port on which nobody listens: taken, so that nobody else gets it, and not listened on. */
@@ -543,8 +548,6 @@ static void test_a_loop_is_closed_under_a_server(void **state)
     yk_listener_close(l);
 }
 
-/* ---- Abuse ----------------------------------------------------------------------------------- */
-
 static int one_client(void *arg)
 {
     yk_listener *l = arg;
@@ -561,6 +564,64 @@ static int one_client(void *arg)
     yk_stream_close(c);
     return err;
 }
+
+/* ---- Without streams ------------------------------------------------------------------------- */
+
+static void send_back(yk_transport *t, const void *data, size_t len, void *arg)
+{
+    (void)arg;
+    yk_transport_write(t, data, len);
+}
+
+static void count_lost(yk_transport *t, int err, void *arg)
+{
+    (void)t;
+    assert_ok(err);
+    ++*(int *)arg;
+}
+
+static const yk_protocol echoing = { .data = send_back, .lost = count_lost };
+
+/* Accepts until it is cancelled; all else is done by callbacks. */
+static int accept_transports(void *arg)
+{
+    yk_listener *l = ((void **)arg)[0];
+    for (;;) {
+        int fd, err = yk_accept_fd(l, &fd, YK_FOREVER);
+        yk_transport *t;
+        if (err)
+            return err;
+        assert_ok(yk_transport_open(&t, fd, &echoing, ((void **)arg)[1]));
+    }
+}
+
+static int transports_only(void *unused)
+{
+    (void)unused;
+    int lost = 0, fd = -1;
+    yk_listener *l = listen_here();
+    yk_future *t = yk_task_start(accept_transports, ((void *[]){ l, &lost }));
+    for (int i = 1; i <= 5; i++) {
+        assert_ok(one_client(l));
+        eventually(lost == i); /* its end was the end */
+    }
+    assert_ok(yk_connect_fd(&fd, "127.0.0.1", yk_listener_port(l), YK_FOREVER));
+    assert_false(is_blocking(fd));
+    close(fd);
+    eventually(lost == 6);
+    yk_future_cancel(t);
+    assert_int_equal(end(t), YK_ECANCELED);
+    yk_listener_close(l);
+    return 0;
+}
+
+static void test_a_server_of_callbacks(void **state)
+{
+    (void)state;
+    on_loop(transports_only, NULL);
+}
+
+/* ---- Abuse ----------------------------------------------------------------------------------- */
 
 static int two_thousand(void *unused)
 {
@@ -701,11 +762,6 @@ static void with_standard(int standard, int fd, void (*body)(int fd))
     else
         close(standard);
     close(before);
-}
-
-static bool is_blocking(int fd)
-{
-    return !(fcntl(fd, F_GETFL) & O_NONBLOCK);
 }
 
 static void read_stdin(int fd)
@@ -874,6 +930,7 @@ int main(void)
         TEST(test_a_server_has_so_many_at_once_and_no_more),
         TEST(test_a_server_is_stopped),
         TEST(test_a_loop_is_closed_under_a_server),
+        TEST(test_a_server_of_callbacks),
         TEST(test_two_thousand_connections_at_once),
         TEST(test_peers_that_reset),
         TEST(test_a_peer_that_never_reads_holds_up_itself),
