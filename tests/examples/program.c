@@ -12,7 +12,6 @@
 enum { MOST = 16, WATCHDOG_S = 100 };
 
 static program programs[MOST];
-static int count;
 
 /* ---- Start ----------------------------------------------------------------------------------- */
 
@@ -37,11 +36,12 @@ static void become(const program *p, int in, int out, const char *const *argv)
 program *program_start_args(const char *const *argv)
 {
     int in[2], out[2];
-    assert_in_range(count, 0, MOST - 1);
+    program *p = programs;
+    while (p->used)
+        assert_in_range(++p - programs, 0, MOST - 1);
     assert_int_equal(pipe2(in, O_CLOEXEC), 0);
     assert_int_equal(pipe2(out, O_CLOEXEC), 0);
-    program *p = &programs[count++];
-    *p = (program){ .input = in[1], .output = out[0] };
+    *p = (program){ .used = true, .input = in[1], .output = out[0] };
     p->err_fd = memfd_create("err", MFD_CLOEXEC);
     assert_true(p->err_fd >= 0);
     fflush(NULL);
@@ -147,24 +147,28 @@ void program_must_succeed(program *p)
         fail_msg("ended with %d, and had said:\n%s%s", status, p->said, program_errors(p));
 }
 
+void program_forget(program *p)
+{
+    if (p->pid > 0) {
+        kill(-p->pid, SIGKILL);
+        reap(p);
+    }
+    fputs(program_errors(p), stderr);
+    program_close_input(p);
+    close(p->output);
+    close(p->err_fd);
+    free(p->said);
+    free(p->line);
+    free(p->errors);
+    *p = (program){ 0 };
+}
+
 int end_programs(void **state)
 {
     (void)state;
-    for (int i = 0; i < count; i++) {
-        program *p = &programs[i];
-        if (p->pid > 0) {
-            kill(-p->pid, SIGKILL);
-            reap(p);
-        }
-        fputs(program_errors(p), stderr);
-        program_close_input(p);
-        close(p->output);
-        close(p->err_fd);
-        free(p->said);
-        free(p->line);
-        free(p->errors);
-    }
-    count = 0;
+    for (int i = 0; i < MOST; i++)
+        if (programs[i].used)
+            program_forget(&programs[i]);
     return 0;
 }
 
@@ -174,8 +178,10 @@ static void on_alarm(int sig)
 {
     (void)sig;
     dprintf(STDERR_FILENO, "watchdog: %d s are over\n", WATCHDOG_S);
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < MOST; i++) {
         char text[4096];
+        if (!programs[i].used)
+            continue;
         ssize_t n = pread(programs[i].err_fd, text, sizeof text, 0);
         dprintf(STDERR_FILENO, "program %d said: %s\nand: %.*s\n", programs[i].pid,
                 programs[i].said ? programs[i].said : "", n > 0 ? (int)n : 0, text);

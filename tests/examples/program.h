@@ -25,6 +25,7 @@
 #include <cmocka.h>
 
 typedef struct program {
+    bool used;
     pid_t pid; /* 0: it has ended */
     int input; /* its standard input; -1: closed */
     int output;
@@ -60,7 +61,11 @@ const char *program_errors(program *p);
 /* Waits, and fails the test unless it ended with 0, showing what it said. */
 void program_must_succeed(program *p);
 
-/* The test's teardown: kills and forgets. What they wrote to standard error is shown. */
+/* Kills it if it still runs, and frees what it said: for tests that start many, one by one. What it
+ * wrote to standard error is shown. */
+void program_forget(program *p);
+
+/* The test's teardown: forgets all of them. */
 int end_programs(void **state);
 
 /* The group's setup arms a watchdog; its teardown waits until every descendant has ended. */
