@@ -195,7 +195,7 @@ static struct program start(const char *leak)
     posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
     char *argv[] = { (char *)"leaves", (char *)leak, NULL };
-    assert_int_equal(posix_spawn(&p.pid, "/proc/self/exe", &actions, NULL, argv, environ), 0);
+    assert_int_equal(posix_spawn(&p.pid, support_self(), &actions, NULL, argv, environ), 0);
     posix_spawn_file_actions_destroy(&actions);
     close(ends[1]);
     p.out = ends[0];

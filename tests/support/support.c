@@ -53,6 +53,12 @@ bool support_has_pidfds(void)
     return pidfd >= 0;
 }
 
+const char *support_self(void)
+{
+    static char path[4096];
+    return readlink("/proc/self/exe", path, sizeof path - 1) > 0 ? path : "";
+}
+
 unsigned support_slowness(void)
 {
     return support_under_valgrind() ? 20 : SANITIZED;

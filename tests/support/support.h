@@ -48,6 +48,9 @@ bool support_under_valgrind(void);
 /* Valgrind 3.19 knows no pidfds, and then only the zygote sees workers die. */
 bool support_has_pidfds(void);
 
+/* The test program's path: /proc/self/exe, if opened, may be a checker. */
+const char *support_self(void);
+
 /* How many of `n` rounds to run here: all, or fewer under a sanitizer or valgrind; at least 1. */
 size_t support_rounds(size_t n);
 
