@@ -39,6 +39,7 @@
 #include "loop/poll.h"
 #include "loop/queue.h"
 #include "loop/scope.h"
+#include "loop/signal.h"
 #include "loop/stream.h"
 #include "loop/sync.h"
 #include "loop/task.h"

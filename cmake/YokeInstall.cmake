@@ -22,6 +22,7 @@ install(FILES
     loop/poll.h
     loop/queue.h
     loop/scope.h
+    loop/signal.h
     loop/stream.h
     loop/sync.h
     loop/task.h

@@ -84,7 +84,8 @@ int yk_loop_close(yk_loop *loop);
  * any other error. argc and argv are for yk_args().
  *
  * SIGINT and SIGTERM cancel the main task; a second one ends the program at once, even one that is
- * stuck in a computation. One that was ignored when the program began stays ignored.
+ * stuck in a computation. One that was ignored when the program began stays ignored; one that the
+ * program opens itself (signal.h) is the program's.
  *
  * A task that overflows its stack is named on standard error ("yoke: stack overflow in task
  * 'NAME'") before the program dies of SIGSEGV. Every other SIGSEGV goes to the handler that was

@@ -11,6 +11,7 @@
 
 #include "executor/clock.h"
 #include "loop/loop.h"
+#include "loop/signal.h"
 #include "loop/terminal.h"
 
 static void say(const char *text)
@@ -50,6 +51,23 @@ static int waits(void *arg)
     int err = yk_sleep_ms(600000);
     say(err == YK_ECANCELED ? "cancelled" : "not cancelled");
     return err;
+}
+
+/* Takes Ctrl-C itself, twice, and then leaves it to yk_main again. */
+static int takes(void *arg)
+{
+    yk_signal *s;
+    if (yk_signal_open(&s, SIGINT))
+        return 1;
+    say("open");
+    if (yk_signal_next(s, YK_FOREVER) != 1)
+        return 2;
+    say("once");
+    if (yk_signal_next(s, YK_FOREVER) != 1)
+        return 3;
+    yk_signal_close(s);
+    say("twice");
+    return waits(arg);
 }
 
 static int catches(void *arg)
@@ -145,11 +163,12 @@ static const struct {
     const char *name;
     yk_task_fn app;
 } modes[] = {
-    { "returns", returns },        { "waits", waits },
-    { "catches", catches },        { "computes", computes },
-    { "leaves", leaves_a_task },   { "cancels-itself", cancelled_without_a_signal },
-    { "overflows", overflows },    { "crashes", crashes },
-    { "crashes-caught", crashes }, { "raw", leaves_it_raw },
+    { "returns", returns },      { "waits", waits },
+    { "catches", catches },      { "computes", computes },
+    { "leaves", leaves_a_task }, { "cancels-itself", cancelled_without_a_signal },
+    { "takes", takes },          { "overflows", overflows },
+    { "crashes", crashes },      { "crashes-caught", crashes },
+    { "raw", leaves_it_raw },
 };
 
 int main(int argc, char **argv)

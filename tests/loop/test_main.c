@@ -133,6 +133,21 @@ static void test_A22_the_second_signal_ends_the_program_at_once(void **state)
     assert_true(WTERMSIG(status) == SIGINT || WTERMSIG(status) == SIGTERM);
 }
 
+static void test_A22_a_signal_that_the_program_opened_is_its_own(void **state)
+{
+    (void)state;
+    struct run r;
+    start(&r, "takes", NULL);
+    await_text(&r, "open");
+    kill(r.pid, SIGINT);
+    await_text(&r, "once");
+    kill(r.pid, SIGINT);
+    await_text(&r, "ready"); /* it has closed it */
+    kill(r.pid, SIGINT);
+    assert_exit(&r, 128 + SIGINT);
+    assert_non_null(strstr(r.text, "\ncancelled"));
+}
+
 static void test_an_ignored_signal_stays_ignored(void **state)
 {
     (void)state;
@@ -194,6 +209,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_A22_a_signal_cancels_the_main_task),
         cmocka_unit_test(test_A22_a_task_that_catches_it_decides_the_status),
         cmocka_unit_test(test_A22_the_second_signal_ends_the_program_at_once),
+        cmocka_unit_test(test_A22_a_signal_that_the_program_opened_is_its_own),
         cmocka_unit_test(test_an_ignored_signal_stays_ignored),
         cmocka_unit_test(test_cancelled_without_a_signal_is_an_error_like_others),
         cmocka_unit_test(test_tasks_that_are_left_are_cancelled),
