@@ -41,6 +41,7 @@
 #include "loop/scope.h"
 #include "loop/signal.h"
 #include "loop/stream.h"
+#include "loop/subprocess.h"
 #include "loop/sync.h"
 #include "loop/task.h"
 #include "loop/terminal.h"

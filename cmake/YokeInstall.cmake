@@ -24,6 +24,7 @@ install(FILES
     loop/scope.h
     loop/signal.h
     loop/stream.h
+    loop/subprocess.h
     loop/sync.h
     loop/task.h
     loop/terminal.h
