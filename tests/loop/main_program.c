@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "executor/clock.h"
+#include "loop/call.h"
 #include "loop/loop.h"
 #include "loop/signal.h"
 #include "loop/terminal.h"
@@ -53,20 +54,25 @@ static int waits(void *arg)
     return err;
 }
 
-/* Takes Ctrl-C itself, twice, and then leaves it to yk_main again. */
+static void say_it(void *text)
+{
+    say(text);
+}
+
+/* Takes Ctrl-C itself, twice, and then leaves it to yk_main again. It speaks when it sleeps, too.
+ */
 static int takes(void *arg)
 {
     yk_signal *s;
     if (yk_signal_open(&s, SIGINT))
         return 1;
-    say("open");
+    yk_call_soon(say_it, (char *)"open", NULL);
     if (yk_signal_next(s, YK_FOREVER) != 1)
         return 2;
-    say("once");
+    yk_call_soon(say_it, (char *)"once", NULL);
     if (yk_signal_next(s, YK_FOREVER) != 1)
         return 3;
     yk_signal_close(s);
-    say("twice");
     return waits(arg);
 }
 
