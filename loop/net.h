@@ -81,9 +81,9 @@ int yk_listen_unix(yk_listener **listener, const char *path);
  * then on. */
 int yk_listen_fd(yk_listener **listener, int fd);
 
-/* Waits for a connection. Where descriptors or memory have run out it returns UV_EMFILE, UV_ENFILE,
- * UV_ENOBUFS or UV_ENOMEM at once, and the connection still waits to be accepted. UV_EBUSY: another
- * task waits already. */
+/* Waits for a connection. Where descriptors have run out it returns UV_EMFILE, UV_ENFILE or
+ * UV_ENOBUFS at once, and the connection still waits to be accepted; where memory has, UV_ENOMEM,
+ * and it may be lost. UV_EBUSY: another task waits already. */
 int yk_accept(yk_listener *l, yk_stream **stream, uint64_t deadline);
 int yk_accept_fd(yk_listener *l, int *fd, uint64_t deadline); /* as yk_connect_fd */
 

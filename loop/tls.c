@@ -194,6 +194,8 @@ static int may_start(const yk_stream *s, const yk_tls *tls, const char *host)
         return err;
     if (!tls || (tls->server ? host != NULL : !host && !tls->unverified))
         return UV_EINVAL;
+    if (host && !*host) /* to OpenSSL, any host */
+        return UV_EINVAL;
     if (!yk_task_current())
         return YK_EONLOOP;
     if (yk__spot_is_taken(&s->reader) || yk__spot_is_taken(&s->writer))

@@ -746,6 +746,8 @@ static int exhausted(void *unused)
 static void test_descriptors_run_out_and_the_listener_survives(void **state)
 {
     (void)state;
+    if (RUNNING_ON_VALGRIND)
+        skip(); /* it accepts first, and then closes what is above the limit */
     on_loop(exhausted, NULL);
 }
 

@@ -104,6 +104,7 @@ static int refusals(void *unused)
     yk_tls *client = client_of(files.ca), *server = server_with(files.good);
     assert_int_equal(yk_stream_start_tls(pair[0], NULL, "localhost", 0), UV_EINVAL);
     assert_int_equal(yk_stream_start_tls(pair[0], client, NULL, 0), UV_EINVAL);
+    assert_int_equal(yk_stream_start_tls(pair[0], client, "", 0), UV_EINVAL);
     assert_int_equal(yk_stream_start_tls(pair[0], server, "localhost", 0), UV_EINVAL);
     assert_ok(yk_stream_write(pair[0], "still plain\n", 12, 0));
     assert_says(pair[1], "still plain");
