@@ -260,6 +260,8 @@ static void on_connection(yk__watch *watch)
     yk__spot_wake(&l->spot);
 }
 
+static const yk__wait_kind for_connection = { "a connection", NULL };
+
 static int wait_for_one(yk_listener *l, uint64_t deadline)
 {
     l->watch = (yk__watch){ .fd = l->fd, .readable = on_connection, .events = EPOLLIN };
@@ -268,7 +270,7 @@ static int wait_for_one(yk_listener *l, uint64_t deadline)
         return err;
     l->watched = true;
     l->inside++;
-    err = yk__spot_wait(&l->spot, deadline);
+    err = yk__spot_wait(&l->spot, &for_connection, l, deadline);
     unwatch(l);
     return come_back(l, err);
 }

@@ -18,8 +18,10 @@ static inline bool yk__spot_is_taken(const yk__spot *spot)
     return spot->parker != NULL;
 }
 
-/* Suspends the task until it is woken here. 0, UV_ETIMEDOUT, YK_ECANCELED, YK_EONLOOP. */
-static inline int yk__spot_wait(yk__spot *spot, uint64_t deadline)
+/* Suspends the task until it is woken here, waiting for `kind` of `object`. 0, UV_ETIMEDOUT,
+ * YK_ECANCELED, YK_EONLOOP. */
+static inline int yk__spot_wait(yk__spot *spot, const yk__wait_kind *kind, const void *object,
+                                uint64_t deadline)
 {
     if (!yk_task_current())
         return YK_EONLOOP;
@@ -27,6 +29,7 @@ static inline int yk__spot_wait(yk__spot *spot, uint64_t deadline)
         return UV_ETIMEDOUT;
     yk__parker *me = yk__parker_current();
     *spot = (yk__spot){ .parker = me };
+    yk__parker_waits(me, kind, object);
     int err = me->park(me, deadline, true);
     spot->parker = NULL;
     return err;

@@ -37,10 +37,14 @@ static int come_back(yk_stream *s, int err)
     return YK_ECLOSED;
 }
 
+static const yk__wait_kind for_input = { "a stream's input", NULL };
+static const yk__wait_kind for_output = { "a stream's output to go", NULL };
+
 int yk__stream_wait(yk_stream *s, yk__spot *spot, uint64_t deadline)
 {
+    const yk__wait_kind *kind = spot == &s->reader ? &for_input : &for_output;
     s->inside++;
-    return come_back(s, yk__spot_wait(spot, deadline));
+    return come_back(s, yk__spot_wait(spot, kind, s, deadline));
 }
 
 int yk__stream_check(const yk_stream *s)

@@ -12,6 +12,7 @@
 #include "loop/debug.h"
 #include "loop/queue.h"
 #include "loop/scope.h"
+#include "loop/stream.h"
 #include "loop/sync.h"
 #include "loop/timeout.h"
 
@@ -637,6 +638,34 @@ static void test_A24_a_job_is_named_with_what_it_runs_on(void **state)
     in_tree(a_job);
 }
 
+static int read_stream(void *s)
+{
+    char byte;
+    size_t n;
+    return yk_stream_read_some(s, &byte, 1, &n, YK_FOREVER);
+}
+
+static int a_stream(void *unused)
+{
+    (void)unused;
+    yk_stream *pair[2];
+    assert_int_equal(yk_stream_pair(pair), 0);
+    yk_future *t = yk_task_start_with(read_stream, pair[0], .name = "reader");
+    settle();
+    assert_tree("task 'app' runs\n"
+                "task 'reader' waits for a stream's input (@)\n");
+    stop(t);
+    yk_stream_close(pair[0]);
+    yk_stream_close(pair[1]);
+    return yk_yield();
+}
+
+static void test_A24_a_stream(void **state)
+{
+    (void)state;
+    in_tree(a_stream);
+}
+
 /* One that waits for the next, and the last for the first. */
 static yk_future *circle[3];
 
@@ -771,6 +800,7 @@ int main(void)
         DEBUG_TEST(test_A24_through_shield),
         DEBUG_TEST(test_A24_through_time_outs_and_scopes),
         DEBUG_TEST(test_A24_a_job_is_named_with_what_it_runs_on),
+        DEBUG_TEST(test_A24_a_stream),
         DEBUG_TEST(test_A24_a_circle_ends),
         DEBUG_TEST(test_A24_a_signal_shows_the_tree),
         DEBUG_TEST(test_A24_a_signal_shows_who_holds_the_loop),
