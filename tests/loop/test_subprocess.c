@@ -8,6 +8,8 @@
 #include <sys/resource.h>
 
 #include "common.h"
+#include "executor/executor.h"
+#include "executor/init.h"
 #include "loop/subprocess.h"
 
 static int open_descriptors(void)
@@ -485,8 +487,47 @@ static void test_fifty_at_once(void **state)
     run_clean(fifty);
 }
 
+static int square(yk_job *job)
+{
+    const int *n = yk_job_arg(job);
+    return yk_job_return(job, &(int){ *n * *n }, sizeof(int));
+}
+
+static int killed_in_a_job(yk_job *job)
+{
+    (void)job;
+    return raise(SIGKILL);
+}
+
+/* Workers are the zygote's children and reaped there, programs are ours: each end is told to whom
+ * it belongs. */
+static int beside_workers(void *arg)
+{
+    yk_executor *pool = yk_process_pool(.workers = 2);
+    yk_future *jobs[10], *crash = yk_submit(pool, killed_in_a_job, NULL, 0);
+    for (int i = 0; i < 10; i++)
+        jobs[i] = yk_submit(pool, square, &i, sizeof i);
+    assert_int_equal(fifty(arg), 0);
+    assert_int_equal(yk_await(crash), YK_ECRASHED);
+    assert_int_equal(yk_future_error(crash)->signal, SIGKILL);
+    yk_future_unref(crash);
+    for (int i = 0, value; i < 10; i++) {
+        assert_int_equal(yk_await_into(jobs[i], &value, sizeof value), 0);
+        assert_int_equal(value, i * i);
+        yk_future_unref(jobs[i]);
+    }
+    return yk_executor_close(pool);
+}
+
+static void test_children_beside_worker_processes(void **state)
+{
+    (void)state;
+    assert_int_equal(run_task(beside_workers, NULL), 0);
+}
+
 int main(void)
 {
+    yk_init();
     arm_watchdog();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_makes_no_sense_is_refused),
@@ -503,6 +544,9 @@ int main(void)
         cmocka_unit_test(test_lines_to_and_fro),
         cmocka_unit_test(test_P33_much_in_all_directions_at_once),
         cmocka_unit_test(test_fifty_at_once),
+        cmocka_unit_test(test_children_beside_worker_processes),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    yk_fini();
+    return failed;
 }
