@@ -263,11 +263,15 @@ static void look_at_memory(void)
     atomic_store_explicit(&w.ch->up.retiring, 1, memory_order_relaxed);
 }
 
-/* Without the memory for a copy the job has none. */
-static void enter_context(const yk__job_slot *slot)
+/* In a copy of the values that came with it. */
+static int run_in_context(const yk__job_slot *slot, yk_job *job)
 {
     const char *behind = (const char *)slot->arg + yk__context_behind(slot->arg_len);
-    yk__context_enter(yk__context_copy(behind));
+    yk__context *c = yk__context_copy(behind);
+    if (!c)
+        return yk_job_fail(job, UV_ENOMEM, "not enough memory for the job's context");
+    yk__context_enter(c);
+    return yk__job_run(job, slot->fn);
 }
 
 static void run(yk__job_slot *slot)
@@ -289,9 +293,7 @@ static void run(yk__job_slot *slot)
         atomic_store_explicit(&w.ch->up.started, now, memory_order_relaxed);
         w.began = slot->measured & YK__MEASURED ? now : 0;
     }
-    if (slot->context)
-        enter_context(slot);
-    int code = yk__job_run(&job, slot->fn);
+    int code = slot->context ? run_in_context(slot, &job) : yk__job_run(&job, slot->fn);
     yk__context_leave(NULL);
     yk__held_abandon();
     if ((code == YK_ECANCELED || code == YK_EJOBTIMEOUT) && has_committed())
