@@ -8,6 +8,8 @@
  *   executor/future.h     what comes of it
  *   executor/wait.h       waiting for it         loop/sync.h    locks, semaphores, ...; queue.h
  *   executor/shared.h     what jobs share        loop/offload.h what would hold it up
+ *                                                loop/stream.h  sockets, pipes, files; net.h, tls.h
+ *
  *                                                mapreduce/mapreduce.h
  *                                                               one question over a lot of data
  */
