@@ -22,7 +22,7 @@ struct pg_pool {
     pg all[];
 };
 
-enum { MENDING_MS = 5000 };
+enum { MENDING_MS = 5000, AGAIN_MS = 500 };
 
 /* ---- Errors ---------------------------------------------------------------------------------- */
 
@@ -47,22 +47,22 @@ const char *pg_why(const pg_pool *pool)
 
 /* Waits for libpq's socket, for what it wants of it, and lets libpq read. A server that always has
  * more must not keep the other tasks waiting, nor a cancellation: so it is one turn at least. */
-static int progress(pg *c, bool unsent)
+static int progress(pg *c, bool unsent, uint64_t deadline)
 {
     int ready = yk_yield();
     if (ready == 0)
-        ready = yk_poll(PQsocket(c->conn), YK_READABLE | (unsent ? YK_WRITABLE : 0), YK_FOREVER);
+        ready = yk_poll(PQsocket(c->conn), YK_READABLE | (unsent ? YK_WRITABLE : 0), deadline);
     if (ready < 0)
         return ready;
     return (ready & YK_READABLE) && !PQconsumeInput(c->conn) ? failed(c) : 0;
 }
 
 /* The next result; NULL: the statement is over. Sends what is left to be sent. */
-static int next_result(pg *c, PGresult **r)
+static int next_result(pg *c, PGresult **r, uint64_t deadline)
 {
     int unsent, err = 0;
     while (!err && ((unsent = PQflush(c->conn)) > 0 || (unsent == 0 && PQisBusy(c->conn))))
-        err = progress(c, unsent);
+        err = progress(c, unsent, deadline);
     if (!err)
         *r = PQgetResult(c->conn);
     return err;
@@ -78,19 +78,27 @@ static int cancel_at_server(yk_job *job)
     return 0;
 }
 
-/* Ends a statement whose results nobody waits for any more. */
-static int settle(pg *c)
+static int cancel_and_drain(pg *c)
 {
-    if (PQtransactionStatus(c->conn) != PQTRANS_ACTIVE)
-        return 0;
     PGresult *r;
     PGcancel *cancel = PQgetCancel(c->conn);
     yk_future *sent = yk_submit_with(yk_loop_default_executor(yk_loop_current()), cancel_at_server,
                                      &cancel, sizeof cancel, .kind = YK_BLOCKING);
     int err = yk_shield(sent);
+    uint64_t deadline = yk_after_ms(AGAIN_MS);
     yk_future_unref(sent);
-    while (!err && !(err = next_result(c, &r)) && r)
+    while (!err && !(err = next_result(c, &r, deadline)) && r)
         PQclear(r);
+    return err;
+}
+
+/* Ends a statement whose results nobody waits for any more. A cancellation that is at the server
+ * before the statement has begun does nothing: so it is sent again. */
+static int settle(pg *c)
+{
+    int err = 0;
+    while (PQtransactionStatus(c->conn) == PQTRANS_ACTIVE && (!err || err == UV_ETIMEDOUT))
+        err = cancel_and_drain(c);
     return err;
 }
 
@@ -110,7 +118,7 @@ int pg_query_args(pg *c, PGresult **result, const char *const *statement)
 {
     PGresult *r, *last = NULL;
     int err = send_statement(c, statement);
-    while (!err && !(err = next_result(c, &r)) && r) {
+    while (!err && !(err = next_result(c, &r, YK_FOREVER)) && r) {
         PQclear(last);
         last = r;
     }
@@ -132,7 +140,7 @@ int pg_stream_args(pg *c, const char *const *statement)
 int pg_next(pg *c, PGresult **row)
 {
     int err = 0, end = YK_END;
-    for (PGresult *r; !(err = next_result(c, &r)) && r; PQclear(r)) {
+    for (PGresult *r; !(err = next_result(c, &r, YK_FOREVER)) && r; PQclear(r)) {
         if (PQresultStatus(r) == PGRES_SINGLE_TUPLE) {
             *row = r;
             return 0;
