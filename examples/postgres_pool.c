@@ -88,14 +88,43 @@ static int serve(void *number)
     return err;
 }
 
+/* A generator: the statement's rows, no faster than they are read. */
+struct cursor {
+    pg *c;
+    const char *sql;
+};
+
+static int give_rows(void *arg)
+{
+    const struct cursor *cursor = arg;
+    PGresult *row;
+    int err = pg_stream(cursor->c, cursor->sql);
+    while (!err && !(err = pg_next(cursor->c, &row)))
+        if ((err = yk_generate(&row)))
+            PQclear(row);
+    return err == YK_END ? 0 : err;
+}
+
+/* A row that was given as its reader was cancelled is still there. */
+static void close_rows(yk_generator *rows)
+{
+    PGresult *row;
+    while (yk_generator_next(rows, &row, 0) == 0)
+        PQclear(row);
+    yk_generator_free(rows);
+}
+
 static int read_answers(pg *c, struct answers *a)
 {
     PGresult *row;
-    int err = pg_stream(c, list);
-    while (!err && !(err = pg_next(c, &row))) {
+    struct cursor cursor = { c, list };
+    yk_generator *rows = yk_generator_new(give_rows, &cursor, sizeof row);
+    int err;
+    while (!(err = yk_generator_next(rows, &row, YK_FOREVER))) {
         add_row(a, PQgetvalue(row, 0, 0));
         PQclear(row);
     }
+    close_rows(rows);
     return err == YK_END ? 0 : err;
 }
 
@@ -247,12 +276,14 @@ static int show(const char *sql)
     int err = pg_acquire(pool, &c, yk_after_ms(10000));
     if (err)
         return err;
-    err = pg_stream(c, sql);
-    while (!err && !(err = pg_next(c, &row))) {
+    struct cursor cursor = { c, sql };
+    yk_generator *rows = yk_generator_new(give_rows, &cursor, sizeof row);
+    while (!(err = yk_generator_next(rows, &row, YK_FOREVER))) {
         for (int i = 0; i < PQnfields(row); i++)
             printf("%s%s", PQgetvalue(row, 0, i), i + 1 < PQnfields(row) ? "\t" : "\n");
         PQclear(row);
     }
+    close_rows(rows);
     pg_release(c);
     return err == YK_END ? 0 : err;
 }
