@@ -296,6 +296,10 @@ static bool limit_version_2(void)
 /* Moves the zygote, and with it all workers to come, into a group with little memory. */
 static bool enter_group(void)
 {
+    if (support_under_valgrind()) {
+        print_message("skipped: valgrind needs more memory than the group may have\n");
+        return false;
+    }
     bool made_one = limit_version_1();
     if (!made_one) {
         rmdir(group.dir);

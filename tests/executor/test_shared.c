@@ -179,7 +179,9 @@ static void test_counter_of_a_worker_that_dies_before_it_tells(void **state)
 static int job_watches(yk_job *job)
 {
     yk_future *f = yk_counter_reaches(&common_of(job)->done, 1);
-    return yk_future_error(f) ? yk_future_error(f)->code : 0;
+    int err = yk_future_error(f) ? yk_future_error(f)->code : 0;
+    yk_future_unref(f);
+    return err;
 }
 
 static void not_in_a_worker(const backend *b)
