@@ -62,9 +62,10 @@ int yk_generate(const void *value);
  * it is the generator; YK_EONLOOP, UV_EINVAL. */
 int yk_generator_next(yk_generator *g, void *value, uint64_t deadline);
 
-/* Cancels the generator, waits for its end, and frees it; nobody may be reading. The wait is not
- * interrupted. Where no
- * wait is possible (outside a task, in the generator itself) it is freed at its end. Takes NULL. */
+/* Cancels the generator, waits for its end, and frees it; nobody may be reading. Values that were
+ * given and not read are dropped: those that own something are to be taken before, with a deadline
+ * of 0. The wait is not interrupted. Where none is possible (outside a task, in the generator
+ * itself) it is freed at its end. Takes NULL. */
 void yk_generator_free(yk_generator *g);
 
 #ifdef __cplusplus

@@ -152,6 +152,34 @@ static void test_the_other_end_goes(void **state)
     assert_int_equal(run_task(is_hung_up, NULL), 0);
 }
 
+static int polls_for_ever(void *arg)
+{
+    int ready;
+    while ((ready = yk_poll(ends[0], YK_WRITABLE, YK_FOREVER)) > 0)
+        ++*(unsigned long *)arg;
+    return ready;
+}
+
+static int is_always_ready(void *arg)
+{
+    unsigned long times = 0;
+    (void)arg;
+    yk_future *t = yk_task_start(polls_for_ever, &times);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(yk_yield(), 0);
+    assert_true(times > 0);
+    yk_future_cancel(t);
+    assert_int_equal(yk_await(t), YK_ECANCELED);
+    yk_future_unref(t);
+    return 0;
+}
+
+static void test_what_is_always_ready_gives_way(void **state)
+{
+    (void)state;
+    assert_int_equal(run_task(is_always_ready, NULL), 0);
+}
+
 static int waits_twice(void *arg)
 {
     (void)arg;
@@ -248,6 +276,7 @@ int main(void)
         TEST(test_A27_a_wait_that_was_given_up_leaves_nothing),
         TEST(test_A27_a_cancellation_at_the_last_moment),
         TEST(test_the_other_end_goes),
+        TEST(test_what_is_always_ready_gives_way),
         TEST(test_a_second_task_is_told),
         TEST(test_nonsense_and_files),
         TEST(test_a_thread_waits),
