@@ -83,7 +83,8 @@ static int refused(void *unused)
     assert_int_equal(yk_connect(&s, NULL, port, YK_FOREVER), UV_EINVAL);
     int err = yk_connect(&s, "no such name", port, YK_FOREVER);
     assert_true(err < 0 && err != UV_ECONNREFUSED && err != UV_ETIMEDOUT);
-    assert_int_equal(yk_connect(&s, "localhost", port, 0), UV_ETIMEDOUT); /* would have to wait */
+    err = yk_connect(&s, "localhost", port, 0); /* would have to wait, if the names are not quick */
+    assert_true(err == UV_ETIMEDOUT || err == UV_ECONNREFUSED);
     assert_null(s);
     return close(fd);
 }
