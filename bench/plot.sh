@@ -44,7 +44,7 @@ set style data histogram
 set style histogram clustered gap 1
 set style fill solid 0.9 noborder
 set boxwidth 0.9
-set xtics rotate by -20 nomirror
+set xtics rotate by -20 nomirror noenhanced
 set key top left horizontal
 set bmargin 5
 plot "$data/$1" using 2:xtic(1) title "window 1" lc rgb "#4477aa", \
