@@ -66,15 +66,20 @@ static void set_function(naming *out, const char *function)
 #ifdef YK__HAVE_LIBDW
 
 /* The functions that are used, by their own types. */
-#define LIBDW_FUNCTIONS(X)                                             \
-    X(dwfl_begin)                                                      \
-    X(dwfl_end)                                                        \
-    X(dwfl_linux_proc_report)                                          \
-    X(dwfl_report_end)                                                 \
-    X(dwfl_addrmodule)                                                 \
-    X(dwfl_module_addrinfo)                                            \
-    X(dwfl_module_getsrc) X(dwfl_lineinfo) X(dwfl_linux_proc_find_elf) \
-        X(dwfl_build_id_find_debuginfo)
+/* The formatter does not leave what it made. */
+/* clang-format off */
+#define LIBDW_FUNCTIONS(X) \
+    X(dwfl_begin) \
+    X(dwfl_end) \
+    X(dwfl_linux_proc_report) \
+    X(dwfl_report_end) \
+    X(dwfl_addrmodule) \
+    X(dwfl_module_addrinfo) \
+    X(dwfl_module_getsrc) \
+    X(dwfl_lineinfo) \
+    X(dwfl_linux_proc_find_elf) \
+    X(dwfl_build_id_find_debuginfo)
+/* clang-format on */
 
 static struct {
     bool tried, there;
