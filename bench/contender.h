@@ -79,6 +79,7 @@ void bench_uv_compute(void);
 void bench_glib(void);
 void bench_tbb(void);
 void bench_serial_compute(void);
+void bench_apart_compute(void); /* no times of single jobs */
 void bench_fork_large(void);
 void bench_bare_pipe(void);
 void bench_bare_ring(void);

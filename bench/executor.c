@@ -97,6 +97,7 @@ static contender contenders[CONTENDERS] = {
     [FORK_1G] = { "fork() from 1 GiB", bench_fork_large, 1u << DEATHS },
     [MEMORY] = { "yoke, an idle worker", bench_yoke_memory, 1u << IDLE },
     [SERIAL_COMPUTE] = { "one after the other", bench_serial_compute, 1u << COMPUTE },
+    [APART_COMPUTE] = { "two processes that never meet", bench_apart_compute, 1u << COMPUTE },
     [UV_COMPUTE] = { "uv_queue_work", bench_uv_compute, 1u << COMPUTE },
     [THREAD_COMPUTE] = { "yoke, threads", bench_yoke_thread_compute, 1u << COMPUTE },
     [PROCESS_COMPUTE] = { "yoke, processes", bench_yoke_process_compute, 1u << COMPUTE },
@@ -197,8 +198,11 @@ static void measure_round(enum column col, int round, unsigned ms)
 /* Each column has its share of the time, and what those before it have left. */
 static void measure_all(int rounds, unsigned ms, unsigned seconds)
 {
+    const char *only = getenv("BENCH_COLUMN");
     const uint64_t begin = yk_now(), share = seconds * (uint64_t)1000000000 / COLUMNS;
     for (enum column col = 0; col < COLUMNS; col++) {
+        if (only && strcmp(only, bench_columns[col]) != 0)
+            continue;
         uint64_t until = begin + ((uint64_t)col + 1) * share;
         int round = -1;
         do {

@@ -3,6 +3,7 @@
 # minutes. With --plot, also puts the tables into docs/benchmarks.md and draws docs/bench-*.svg.
 #
 # BENCH_ROUNDS (5) rounds of BENCH_MS (250) milliseconds; after BENCH_SECONDS (240) no more begin.
+# BENCH_COLUMN (all): one of 1, 64, 1024, "64 KiB", "1 MiB", deaths, idle, compute.
 set -eu
 build=$1
 out=build/bench

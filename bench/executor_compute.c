@@ -37,6 +37,35 @@ void bench_serial_compute(void)
     }
 }
 
+/* What the machine has to give: as many processes as workers, that share nothing. */
+void bench_apart_compute(void)
+{
+    static bench_round round;
+    while (bench_next(&round)) {
+        int fds[2];
+        uint64_t ended;
+        if (pipe(fds))
+            bench_give_up("pipe", UV_EIO);
+        for (int i = 0; i < BENCH_WORKERS; i++) {
+            pid_t pid = fork();
+            if (pid < 0)
+                bench_give_up("fork", UV_EAGAIN);
+            if (pid > 0)
+                continue;
+            for (ended = 0; yk_now() < round.until; ended++)
+                bench_compute();
+            _exit(write(fds[1], &ended, sizeof ended) != sizeof ended);
+        }
+        close(fds[1]);
+        while (read(fds[0], &ended, sizeof ended) == sizeof ended)
+            round.ended += ended;
+        bench_answer(&round);
+        close(fds[0]);
+        while (waitpid(-1, NULL, 0) > 0)
+            continue;
+    }
+}
+
 /* ---- A large parent -------------------------------------------------------------------------- */
 
 void bench_grow(void)

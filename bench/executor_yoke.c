@@ -424,7 +424,7 @@ void bench_yoke_thread_spin(void)
 void bench_yoke_thread_compute(void)
 {
     job_of_all = compute;
-    serve(threads, round_of_window);
+    serve(threads, round_of_tasks);
 }
 
 void bench_yoke_process_tasks(void)
@@ -465,7 +465,7 @@ void bench_yoke_process_spin(void)
 void bench_yoke_process_compute(void)
 {
     job_of_all = compute;
-    serve(processes, round_of_window);
+    serve(processes, round_of_tasks);
 }
 
 void bench_yoke_memory(void)
