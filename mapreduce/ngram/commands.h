@@ -1,11 +1,11 @@
-/* mapreduce/ngram/commands.h - what the tool does. Each returns an exit status, or YK_ECANCELED
- * after an interruption, and has told everything else on standard error. */
+/* mapreduce/ngram/commands.h - what the tool does; each has a file of its name. */
 #ifndef NGRAM_COMMANDS_H
 #define NGRAM_COMMANDS_H
 
-#include "options.h"
+#include "command.h"
 
-int ngram_count(const ngram_options *o); /* and top */
-int ngram_gen(const ngram_options *o);
+extern const ngram_command ngram_count_command;
+extern const ngram_command ngram_top_command;
+extern const ngram_command ngram_gen_command;
 
 #endif

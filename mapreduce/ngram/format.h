@@ -3,7 +3,7 @@
 #define NGRAM_FORMAT_H
 
 #include "../sink.h"
-#include "options.h"
+#include "shared_options.h"
 
 /* What is summed for each n-gram. */
 typedef struct ngram_counts {

@@ -6,10 +6,17 @@
 
 #include "../../executor/executor.h"
 #include "../../executor/wait.h"
+#include "../../data/generate.h"
 #include "commands.h"
 #include "progress.h"
 
 enum { TICK_MS = 100 };
+
+typedef struct gen_options {
+    ngram_generate_options gen;
+    const char *path;
+    ngram_when progress;
+} gen_options;
 
 typedef struct making {
     ngram_generate_options options;
@@ -45,9 +52,21 @@ static void show(making *m, ngram_progress *p, uint64_t began)
     ngram_progress_show(p, &state);
 }
 
-int ngram_gen(const ngram_options *o)
+static int tell_end(const gen_options *o, const yk_error *error)
 {
-    making m = { .options = o->gen, .path = o->output }, *arg = &m;
+    if (!error)
+        return NGRAM_OK;
+    if (error->code == YK_ECANCELED) {
+        fputs("ngram: interrupted\n", stderr);
+        return error->code;
+    }
+    fprintf(stderr, "ngram: %s: %s\n", o->path ? o->path : "standard output", error->message);
+    return NGRAM_FAILED;
+}
+
+static int generate(const gen_options *o)
+{
+    making m = { .options = o->gen, .path = o->path }, *arg = &m;
     ngram_progress p;
     uint64_t began = yk_now();
     ngram_progress_begin(&p, o->progress);
@@ -58,14 +77,100 @@ int ngram_gen(const ngram_options *o)
         show(&m, &p, began);
     }
     ngram_progress_clear(&p);
-    const yk_error *error = yk_future_error(f);
-    int code = error ? error->code : 0;
-    if (code == YK_ECANCELED)
-        fputs("ngram: interrupted\n", stderr);
-    else if (code)
-        fprintf(stderr, "ngram: %s: %s\n", o->output ? o->output : "standard output",
-                error->message);
+    int status = tell_end(o, yk_future_error(f));
     yk_future_unref(f);
     yk_executor_close(pool);
-    return code == YK_ECANCELED ? code : code ? NGRAM_FAILED : NGRAM_OK;
+    return status;
 }
+
+static int run(const void *options, const ngram_words *words)
+{
+    const gen_options *o = options;
+    const char *wrong = ngram_generate_check(&o->gen);
+    if (words->count > 0)
+        return ngram_complain(&ngram_gen_command, "unexpected '%s'; the output is named with -o",
+                              words->at[0]);
+    return wrong ? ngram_complain(&ngram_gen_command, "%s", wrong) : generate(o);
+}
+
+static const char *const layouts[] = { "v2", "v3", NULL };
+
+static bool read_layout(const ngram_option *option, const char *text, void *into)
+{
+    int which;
+    if (!ngram_read_choice(option, text, &which))
+        return false;
+    *(int *)into = which + 2;
+    return true;
+}
+
+static const ngram_option gen_table[] = {
+    { .name = "bytes",
+      .value = "SIZE",
+      .help = "of text, before packing: 64K, 100M, 1G (default 64M)",
+      .read = ngram_read_bytes,
+      .at = offsetof(gen_options, gen.bytes),
+      .least = 1,
+      .must = "a size such as 64K, 100M or 1G" },
+    { .name = "seed",
+      .value = "N",
+      .help = "another number, another file (default 0)",
+      .read = ngram_read_u64,
+      .at = offsetof(gen_options, gen.seed) },
+    { .name = "format",
+      .value = "LAYOUT",
+      .help = "v2 (default; a row for every year) or v3 (a row for every n-gram)",
+      .read = read_layout,
+      .at = offsetof(gen_options, gen.version),
+      .words = layouts },
+    { .name = "output",
+      .letter = 'o',
+      .value = "FILE",
+      .help = "write to FILE; FILE.gz and FILE.zst are packed (default: standard output)",
+      .read = ngram_read_text,
+      .at = offsetof(gen_options, path) },
+    { .name = "words",
+      .value = "N",
+      .help = "words an n-gram has at most, 1 to 5 (default 5)",
+      .read = ngram_read_int,
+      .at = offsetof(gen_options, gen.max_words),
+      .least = 1 },
+    { .name = "shards",
+      .value = "N",
+      .help = "sorted stretches one after the other (default 1)",
+      .read = ngram_read_int,
+      .at = offsetof(gen_options, gen.shards),
+      .least = 1 },
+    { .name = "level",
+      .value = "N",
+      .help = "of the packing: gzip 1 to 9 (default 6), zstd 1 to 19 (3)",
+      .read = ngram_read_int,
+      .at = offsetof(gen_options, gen.level),
+      .least = 1 },
+    { .name = "threads",
+      .value = "N",
+      .help = "that pack zstd (default 2)",
+      .read = ngram_read_int,
+      .at = offsetof(gen_options, gen.threads),
+      .least = 1 },
+    { .name = "progress",
+      .value = "WHEN",
+      .help = "auto, always or never",
+      .read = ngram_read_choice,
+      .at = offsetof(gen_options, progress),
+      .words = ngram_when_words },
+    { 0 },
+};
+
+static const ngram_option_group groups[] = { { "Options", gen_table, 0 }, { 0 } };
+
+const ngram_command ngram_gen_command = {
+    .name = "gen",
+    .usage = "[--bytes 64M] [-o FILE] [options]",
+    .summary = "makes a file up, in the dataset's layout",
+    .about = "Makes up a file in the layout of the Google Books Ngram dataset: words in Zipf's "
+             "shape, tags such as run_VERB, several scripts. The same options make the same bytes.",
+    .groups = groups,
+    .size = sizeof(gen_options),
+    .run = run,
+};

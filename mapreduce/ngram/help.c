@@ -1,85 +1,74 @@
-/* mapreduce/ngram/help.c - what the tool says about itself. */
+/* mapreduce/ngram/help.c - what the tool says about itself, from the commands' tables. */
 #include <stdio.h>
+#include <string.h>
 
-#include "options.h"
+#include "command.h"
 
-static const char all_help[] =
-    "Usage: ngram count FILE... [-o OUT] [options]\n"
-    "       ngram top   FILE... [-k 10]  [options]\n"
-    "       ngram gen   [--bytes 64M] [-o FILE] [options]\n"
-    "\n"
-    "Asks questions of Google Books Ngram files, on all cores.\n"
-    "\n"
-    "  count   every n-gram with its match_count and volume_count summed over the years,\n"
-    "          sorted by the bytes of the n-gram\n"
-    "  top     the most frequent n-grams, the most frequent first\n"
-    "  gen     makes a file up, in the dataset's layout\n"
-    "\n"
-    "'ngram COMMAND --help' shows the options of a command. --version shows the version.\n"
-    "Exit status: 0 all is well, 1 the job failed, 2 wrong usage, 130 interrupted.\n";
+enum { WIDTH = 90, INDENT = 28 };
 
-static const char job_help[] =
-    "\n"
-    "FILE is a file of the dataset, version 2 or 3, plain or packed with gzip or zstd, told\n"
-    "apart by content. '-' is standard input. Several files, mixed as you like, are one job.\n"
-    "\n"
-    "  -o, --output OUT          write to OUT, which appears when all is well\n"
-    "      --years A:B           only these years; A: and :B leave one end open\n"
-    "      --format F            table, tsv (ngram TAB match_count TAB volume_count, no header)\n"
-    "                            or json (an array of objects, one a line; bytes that are not\n"
-    "                            UTF-8 become U+FFFD); default: table on a terminal, else tsv\n"
-    "      --bad-records fail    a malformed row ends the job (default)\n"
-    "      --bad-records skip    it is left out, counted, and reported at the end\n"
-    "      --executor E          where the work is done: processes (default), threads, hybrid\n"
-    "      --workers N           how many (default: the CPUs that this process may use)\n"
-    "      --progress WHEN       a progress bar on standard error: auto (on a terminal; default),\n"
-    "                            always (lines where it is no terminal), never\n"
-    "      --stats               throughput, rows, time and memory to standard error\n"
-    "  -h, --help                this\n";
-
-static const char gen_help[] =
-    "Usage: ngram gen [options]\n"
-    "\n"
-    "Makes up a file in the layout of the Google Books Ngram dataset: words in Zipf's shape,\n"
-    "tags such as run_VERB, several scripts. The same options make the same bytes.\n"
-    "\n"
-    "      --bytes SIZE          of text, before packing: 64K, 100M, 1G (default 64M)\n"
-    "      --seed N              another number, another file (default 0)\n"
-    "      --format v2|v3        the layout (default v2: a row for every year)\n"
-    "  -o, --output FILE         write to FILE; FILE.gz and FILE.zst are packed (default:\n"
-    "                            standard output)\n"
-    "      --words N             words an n-gram has at most, 1 to 5 (default 5)\n"
-    "      --shards N            sorted stretches one after the other (default 1)\n"
-    "      --level N             of the packing: gzip 1 to 9 (default 6), zstd 1 to 19 (3)\n"
-    "      --threads N           that pack zstd (default 2)\n"
-    "      --progress WHEN       auto, always or never\n"
-    "  -h, --help                this\n";
-
-int ngram_print_help(ngram_command command)
+/* One paragraph in lines; the first begins in column `at`, the others after `indent` blanks. */
+static void print_wrapped(const char *text, size_t at, size_t indent)
 {
-    switch (command) {
-    case NGRAM_COUNT:
-        fputs(
-            "Usage: ngram count FILE... [-o OUT] [options]\n\n"
-            "Every n-gram in the files with its match_count and volume_count, summed over the\n"
-            "years, sorted by the bytes of the n-gram. Sums are exact; past 64 bits is an error.\n",
-            stdout);
-        fputs(job_help, stdout);
-        break;
-    case NGRAM_TOP:
-        fputs("Usage: ngram top FILE... [-k 10] [options]\n\n"
-              "The most frequent n-grams by match_count, the most frequent first; those that are\n"
-              "equally frequent by the bytes of the n-gram.\n\n"
-              "  -k, --top K               so many of them (default 10)\n",
-              stdout);
-        fputs(job_help, stdout);
-        break;
-    case NGRAM_GEN:
-        fputs(gen_help, stdout);
-        break;
-    default:
-        fputs(all_help, stdout);
-        break;
+    for (size_t n; *text; text += n) {
+        n = strcspn(text, " \n");
+        if (at > indent && at + 1 + n > WIDTH)
+            at = (size_t)printf("\n%*s", (int)indent, "") - 1;
+        else if (at > indent)
+            at += (size_t)printf(" ");
+        at += (size_t)printf("%.*s", (int)n, text);
+        n += text[n] == ' ';
+        if (text[n] == '\n') {
+            putchar('\n');
+            at = 0;
+            n++;
+        }
     }
+    putchar('\n');
+}
+
+static void print_option(const ngram_option *option)
+{
+    char left[64];
+    char letter[8] = "    ";
+    if (option->letter)
+        snprintf(letter, sizeof letter, "-%c, ", option->letter);
+    int n = snprintf(left, sizeof left, "  %s--%s%s%s", letter, option->name,
+                     option->value ? " " : "", option->value ? option->value : "");
+    if (n < INDENT - 1)
+        printf("%-*s", INDENT, left);
+    else
+        printf("%s\n%*s", left, INDENT, "");
+    print_wrapped(option->help, INDENT, INDENT);
+}
+
+static void print_options(const ngram_option *options)
+{
+    for (; options->name; options++)
+        print_option(options);
+}
+
+int ngram_print_command_help(const ngram_command *command)
+{
+    printf("Usage: ngram %s %s\n\n", command->name, command->usage);
+    print_wrapped(command->about, 0, 0);
+    for (const ngram_option_group *group = command->groups; group->options; group++) {
+        printf("\n%s:\n", group->title);
+        print_options(group->options);
+    }
+    puts("");
+    print_options(ngram_common_options);
+    return fflush(stdout) ? NGRAM_FAILED : NGRAM_OK;
+}
+
+int ngram_print_help(const ngram_command *const *commands)
+{
+    puts("Usage: ngram COMMAND [options]\n\n"
+         "Asks questions of Google Books Ngram files, on all cores.\n");
+    for (; *commands; commands++) {
+        printf("  %-8s", (*commands)->name);
+        print_wrapped((*commands)->summary, 10, 10);
+    }
+    puts("\n'ngram COMMAND --help' shows the options of a command. --version shows the version.\n"
+         "Exit status: 0 all is well, 1 the job failed, 2 wrong usage, 130 interrupted.");
     return fflush(stdout) ? NGRAM_FAILED : NGRAM_OK;
 }

@@ -2,7 +2,7 @@
 #ifndef NGRAM_PROGRESS_H
 #define NGRAM_PROGRESS_H
 
-#include "options.h"
+#include "shared_options.h"
 
 typedef struct ngram_progress {
     bool shown;         /* at all */

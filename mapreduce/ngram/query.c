@@ -1,0 +1,91 @@
+/* mapreduce/ngram/query.c - one map-reduce job as a command runs it. */
+#include "query.h"
+
+#include <stdio.h>
+
+#include "../../executor/error.h"
+#include "memory.h"
+#include "progress.h"
+#include "stats.h"
+
+/* What the user sees. */
+typedef struct view {
+    ngram_progress progress;
+    bool stats;
+    uint64_t memory; /* the most that was seen */
+} view;
+
+static void look(const yk_mapreduce_stats *s, void *arg)
+{
+    view *v = arg;
+    if (v->stats && s->phase != YK_ENDED) {
+        uint64_t now = ngram_memory_now();
+        v->memory = v->memory > now ? v->memory : now;
+    }
+    if (s->phase >= YK_WRITING) { /* the result may go to the same terminal */
+        ngram_progress_clear(&v->progress);
+        return;
+    }
+    ngram_state state = { .elapsed_ns = s->elapsed_ns,
+                          .done = s->stored,
+                          .total = s->stored_total,
+                          .rows = s->records,
+                          .what = s->phase == YK_MERGING ? "merging" : NULL };
+    ngram_progress_show(&v->progress, &state);
+}
+
+static yk_executor *make_executor(const ngram_work_options *o)
+{
+    switch (o->executor) {
+    case NGRAM_THREADS:
+        return yk_thread_pool(.name = "ngram", .workers = o->workers);
+    case NGRAM_HYBRID:
+        return yk_hybrid(.name = "ngram", .workers = o->workers);
+    default:
+        return yk_process_pool(.name = "ngram", .workers = o->workers);
+    }
+}
+
+static int tell_end(const view *v, const yk_mapreduce_report *report, size_t files, int err)
+{
+    if (err == YK_ECANCELED) {
+        fputs("ngram: interrupted\n", stderr);
+        return err;
+    }
+    if (err) {
+        fprintf(stderr, "ngram: %s\n", report->message);
+        return NGRAM_FAILED;
+    }
+    if (report->stats.bad_records)
+        fprintf(stderr, "ngram: %llu malformed row%s skipped; the first: %s\n",
+                (unsigned long long)report->stats.bad_records,
+                report->stats.bad_records == 1 ? "" : "s", report->first_bad);
+    if (v->stats)
+        ngram_print_stats(&report->stats, v->memory, files);
+    return NGRAM_OK;
+}
+
+int ngram_query(const ngram_query_options *o, const char *const *files, yk_mapreduce_options *job)
+{
+    view v = { .stats = o->report.stats };
+    yk_mapreduce_report report;
+    size_t count = 0;
+    while (files[count])
+        count++;
+    ngram_progress_begin(&v.progress, o->report.progress);
+    job->inputs = files;
+    job->executor = make_executor(&o->work);
+    job->workers = o->work.workers;
+    job->skip_bad_records = o->input.bad_records;
+    job->progress = look;
+    job->progress_arg = &v;
+    job->report = &report;
+    int err = yk_mapreduce_run(job);
+    yk_executor_close(job->executor);
+    return tell_end(&v, &report, count, err);
+}
+
+int ngram_no_files(const ngram_command *command)
+{
+    return ngram_complain(command, "no input files ('-' is standard input)");
+}

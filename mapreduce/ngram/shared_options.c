@@ -1,0 +1,116 @@
+/* mapreduce/ngram/shared_options.c - groups of options that several commands have. */
+#include "shared_options.h"
+
+#include <string.h>
+
+#include "units.h"
+
+const char *const ngram_when_words[] = { "auto", "always", "never", NULL };
+static const char *const executor_words[] = { "processes", "threads", "hybrid", NULL };
+static const char *const bad_words[] = { "fail", "skip", NULL };
+static const char *const format_words[] = { "auto", "table", "tsv", "json", NULL };
+
+static bool read_year(const char *text, size_t len, int *year)
+{
+    char digits[8];
+    uint64_t n;
+    if (len >= sizeof digits)
+        return false;
+    memcpy(digits, text, len);
+    digits[len] = '\0';
+    if (!ngram_parse_number(digits, &n) || n < 1 || n > 9999)
+        return false;
+    *year = (int)n;
+    return true;
+}
+
+/* A:B, A:, :B or A. */
+static bool read_years(const ngram_option *option, const char *text, void *into)
+{
+    (void)option;
+    const char *colon = strchr(text, ':');
+    size_t low = colon ? (size_t)(colon - text) : strlen(text);
+    const char *second = colon ? colon + 1 : "";
+    ngram_years years = { 1, 9999 };
+    if (low == 0 && !*second)
+        return false;
+    if (low > 0 && !read_year(text, low, &years.from))
+        return false;
+    if (!colon)
+        years.to = years.from;
+    else if (*second && !read_year(second, strlen(second), &years.to))
+        return false;
+    if (years.from > years.to)
+        return false;
+    *(ngram_years *)into = years;
+    return true;
+}
+
+const ngram_option ngram_input_table[] = {
+    { .name = "years",
+      .value = "A:B",
+      .help = "only these years; A: and :B leave one end open",
+      .read = read_years,
+      .at = offsetof(ngram_input_options, years),
+      .must = "A:B with 1 <= A <= B <= 9999" },
+    { .name = "bad-records",
+      .value = "WHAT",
+      .help = "what a malformed row does: fail ends the job (default), skip leaves it out, counts "
+              "it, and "
+              "reports it at the end",
+      .read = ngram_read_choice,
+      .at = offsetof(ngram_input_options, bad_records),
+      .words = bad_words },
+    { 0 },
+};
+
+const ngram_option ngram_output_table[] = {
+    { .name = "output",
+      .letter = 'o',
+      .value = "OUT",
+      .help = "write to OUT, which appears when all is well",
+      .read = ngram_read_text,
+      .at = offsetof(ngram_output_options, path) },
+    { .name = "format",
+      .value = "F",
+      .help = "table, tsv (ngram TAB match_count TAB volume_count, no header) or json (an array of "
+              "objects, one a line; bytes that are not UTF-8 become U+FFFD); default: table on a "
+              "terminal, else tsv",
+      .read = ngram_read_choice,
+      .at = offsetof(ngram_output_options, format),
+      .words = format_words },
+    { 0 },
+};
+
+const ngram_option ngram_work_table[] = {
+    { .name = "executor",
+      .value = "E",
+      .help = "where the work is done: processes (default), threads, hybrid",
+      .read = ngram_read_choice,
+      .at = offsetof(ngram_work_options, executor),
+      .words = executor_words },
+    { .name = "workers",
+      .value = "N",
+      .help = "how many (default: the CPUs that this process may use)",
+      .read = ngram_read_int,
+      .at = offsetof(ngram_work_options, workers),
+      .least = 1,
+      .most = 1024 },
+    { 0 },
+};
+
+const ngram_option ngram_report_table[] = {
+    { .name = "progress",
+      .value = "WHEN",
+      .help = "a progress bar on standard error: auto (on a terminal; default), always (lines "
+              "where it is "
+              "no terminal), never",
+      .read = ngram_read_choice,
+      .at = offsetof(ngram_report_options, progress),
+      .words = ngram_when_words },
+    { .name = "stats",
+      .help = "throughput, rows, time and memory to standard error",
+      .read = ngram_read_flag,
+      .at = offsetof(ngram_report_options, stats) },
+    { 0 },
+};
