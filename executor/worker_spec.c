@@ -278,17 +278,21 @@ static int set_limits(const yk_worker_options *o)
     return err;
 }
 
+/* "NAME=VALUE" sets it, "NAME" alone removes it. */
+static int set_variable(const char *entry)
+{
+    const char *equals = strchr(entry, '=');
+    char *name = strndup(entry, equals ? (size_t)(equals - entry) : strlen(entry));
+    int err = !name || (equals ? setenv(name, equals + 1, 1) : unsetenv(name)) ? UV_ENOMEM : 0;
+    free(name);
+    return err;
+}
+
 static int set_environment(const char *const *environment)
 {
-    for (size_t i = 0; environment && environment[i]; i++) {
-        const char *entry = environment[i];
-        char *copy = strdup(entry);
-        /* The environment keeps what it is given; "NAME" alone removes it. */
-        if (!copy || putenv(copy))
+    for (size_t i = 0; environment && environment[i]; i++)
+        if (set_variable(environment[i]))
             return complain(UV_ENOMEM, "environment: %s", yk_strerror(UV_ENOMEM));
-        if (!strchr(entry, '='))
-            free(copy);
-    }
     return 0;
 }
 

@@ -406,6 +406,7 @@ static void surroundings(const backend *b)
 {
     int cpu = last_cpu(), nice_here = getpriority(PRIO_PROCESS, 0);
     const char *const environment[] = { "YOKE_TEST_SET=to this", "YOKE_TEST_REMOVED", NULL };
+    bool own = support_under_valgrind(); /* it needs memory and descriptors of its own */
     yk_executor *ex = OPEN(b, .workers = 1,
                            .worker = { .environment = environment,
                                        .directory = "/proc",
@@ -413,9 +414,9 @@ static void surroundings(const backend *b)
                                        .scheduling = YK_SCHED_BATCH,
                                        .cpus = &cpu,
                                        .n_cpus = 1,
-                                       .limit_files = 64,
+                                       .limit_files = own ? 0 : 64,
                                        .limit_cpu_s = 1000,
-                                       .limit_address_space = 256 << 20 });
+                                       .limit_address_space = own ? 0 : 256 << 20 });
     yk_future *f = backend_submit(b, ex, job_look_around, NULL, 0);
     struct surroundings s;
     assert_int_equal(yk_await_into(f, &s, sizeof s), 0);
@@ -428,9 +429,9 @@ static void surroundings(const backend *b)
     assert_int_equal(strcmp(s.directory, "/proc") == 0, b->processes);
     assert_string_equal(s.set, b->processes ? "to this" : "");
     assert_int_equal(s.removed, b->processes);
-    assert_int_equal(s.files == 64, b->processes);
+    assert_int_equal(s.files == 64, b->processes && !own);
     assert_int_equal(s.cpu_s == 1000, b->processes);
-    if (b->processes)
+    if (b->processes && !own)
         assert_true(s.address_space);
     backend_close(ex);
     assert_int_equal(getpriority(PRIO_PROCESS, 0), nice_here);
