@@ -1,11 +1,15 @@
 #!/bin/bash
-# bench/ngram.sh [BUILD] - ngram top on a made-up file of 1 GiB, beside the tools that people use.
+# bench/ngram.sh [BUILD [--plot]] - ngram top on a made-up file of 1 GiB, beside the tools that people
+# use, and then files from 100 MB to 10 GB. With --plot, also puts the tables into docs/benchmarks.md
+# and draws docs/bench-ngram.svg and docs/bench-ngram-sizes.svg.
 #
 # All contenders run one after the other in every round, so that a busy minute of the machine hits
 # all alike; what counts is the ratio of the medians. The file is made once and kept in the build
 # folder; everything is read from the page cache.
 #
-#   BYTES=1G ROUNDS=5 WORKERS=2 bench/ngram.sh build/release
+#   BYTES=1G ROUNDS=5 WORKERS=2 SIZES="100M 300M 1G 3G 10G" bench/ngram.sh build/release
+#
+# DuckDB takes part where it was installed: npm install --prefix build/bench-peers @duckdb/node-api
 set -eu
 LC_ALL=C
 export LC_ALL
@@ -14,34 +18,39 @@ build=${1:-build/release}
 rounds=${ROUNDS:-5}
 workers=${WORKERS:-2}
 bytes=${BYTES:-1G}
+sizes=${SIZES-100M 300M 1G 3G 10G}
+here=$(dirname "$0")
 ngram=$build/ngram
 data=$build/bench-data
 name=$data/$bytes
 out=$(mktemp -d "${TMPDIR:-/tmp}/yoke-bench.XXXXXX")
 trap 'rm -rf "$out"' EXIT
+export NODE_PATH=${NODE_PATH:-$PWD/build/bench-peers/node_modules}
 
 # ---- The files ----------------------------------------------------------------------------------
 
-make_file() {
+make_file() { # FILE BYTES [OPTION...]
     [ -s "$1" ] && return
     echo "making $1 (once)" >&2
-    "$ngram" gen --bytes "$bytes" --seed 7 -o "$1" "${@:2}"
+    "$ngram" gen --bytes "$2" --seed 7 -o "$1" "${@:3}"
 }
 
 mkdir -p "$data"
-make_file "$name.tsv"
-make_file "$name.zst"
-make_file "$name.gz" --level 6
+make_file "$name.tsv" "$bytes"
+make_file "$name.zst" "$bytes"
+make_file "$name.gz" "$bytes" --level 6
+make_file "$data/1M.tsv" 1M
 text=$(stat -c %s "$name.tsv")
 cat "$name.tsv" "$name.zst" "$name.gz" >/dev/null
 
 # ---- Who takes part -----------------------------------------------------------------------------
 
 contenders=()
-declare -A command
-add() {
+declare -A command patience
+add() { # NAME COMMAND [ROUNDS]
     contenders+=("$1")
     command[$1]=$2
+    patience[$1]=${3:-$rounds}
 }
 
 top="$ngram top --workers $workers --progress never"
@@ -62,6 +71,12 @@ command -v igzip >/dev/null && add "igzip -dc" "igzip -dc $name.gz"
 add "gzip -dc" "gzip -dc $name.gz"
 command -v mawk >/dev/null &&
     add "mawk" "mawk -F\\t {m[\$1]+=\$3}END{for(n\\040in\\040m)if(m[n]>b){b=m[n];w=n};print\\040w,b} $name.tsv"
+command -v node >/dev/null && node -e 'require("@duckdb/node-api")' 2>/dev/null &&
+    add "DuckDB" "node $here/ngram_duckdb.js $name.tsv $workers"
+command -v python3 >/dev/null &&
+    add "Python, partitions" "python3 $here/ngram_partitions.py $name.tsv $workers" 2
+add "ngram top of 1 MB, processes" "$top --executor processes $data/1M.tsv"
+add "ngram top of 1 MB, threads" "$top --executor threads $data/1M.tsv"
 
 # ---- Rounds -------------------------------------------------------------------------------------
 
@@ -76,6 +91,7 @@ run_once() { # its output is thrown away, not measured through a pipe
 
 for ((round = 1; round <= rounds; round++)); do
     for who in "${contenders[@]}"; do
+        ((round <= patience[$who])) || continue
         echo "round $round of $rounds: $who" >&2
         run_once "${command[$who]}" | awk '{ printf "%.4f\n", $2 - $1 }' >>"$out/$who"
     done
@@ -115,17 +131,18 @@ peak_memory() {
 bytes_of() {
     case $1 in
     *"two gzip"*) echo $((2 * text)) ;;
+    *"of 1 MB"*) stat -c %s "$data/1M.tsv" ;;
     *) echo "$text" ;;
     esac
 }
 
-echo "ngram top, $workers workers, $text bytes of text in the page cache; medians of $rounds rounds"
-echo
-printf '%-32s %9s %9s\n' "" seconds MB/s
-for who in "${contenders[@]}"; do
-    printf '%-32s %9.3f %9.0f\n' "$who" "$(median "$who")" \
-        "$(awk -v t="$(median "$who")" -v b="$(bytes_of "$who")" 'BEGIN { print b / t / 1e6 }')"
-done
+show_contenders() {
+    printf '%-36s %9s %9s\n' "" seconds MB/s
+    for who in "${contenders[@]}"; do
+        printf '%-36s %9.3f %9.0f\n' "$who" "$(median "$who")" \
+            "$(awk -v t="$(median "$who")" -v b="$(bytes_of "$who")" 'BEGIN { print b / t / 1e6 }')"
+    done
+}
 
 ratio() { # how many times as fast as $2 is $1, beside a wanted figure
     [ -e "$out/$1" ] && [ -e "$out/$2" ] || return 0
@@ -134,22 +151,115 @@ ratio() { # how many times as fast as $2 is $1, beside a wanted figure
         'BEGIN { printf "%-56s %7.2f   %s\n", what, (x / a) / (y / b), want }'
 }
 
-echo
-printf '%-56s %7s   %s\n' "ratios of pace" "" "wanted"
-ratio "ngram threads" "wc -l" ">= 0.42 (goal)"
-ratio "ngram processes" "ngram threads" "within 5 % (goal)"
-ratio "ngram threads" "mawk" ""
-ratio "ngram processes" "mawk" ""
-ratio "ngram zstd, threads" "only unpack zstd, $workers threads" ">= 0.50, 0.70 (goal)"
-ratio "ngram zstd, processes" "only unpack zstd, $workers threads" ">= 0.50, 0.70 (goal)"
-ratio "ngram zstd, processes" "zstd -dc" ""
-ratio "ngram gzip, threads" "igzip -dc" ">= 0.75, 0.95 (goal)"
-ratio "ngram gzip, processes" "igzip -dc" ">= 0.75, 0.95 (goal)"
-ratio "ngram two gzip files" "ngram gzip, processes" ">= 1.1, 1.25 (goal)"
-ratio "ngram gzip, processes" "gzip -dc" ""
+show_ratios() {
+    printf '%-56s %7s   %s\n' "ratios of pace" "" "wanted"
+    ratio "ngram threads" "wc -l" ">= 0.42 (goal)"
+    ratio "ngram processes" "ngram threads" "within 5 % (goal)"
+    ratio "ngram processes" "DuckDB" ">= 4, 10 (goal)"
+    ratio "ngram processes" "Python, partitions" ">= 60 (goal)"
+    ratio "ngram processes" "mawk" ""
+    ratio "ngram zstd, threads" "only unpack zstd, $workers threads" ">= 0.50, 0.70 (goal)"
+    ratio "ngram zstd, processes" "only unpack zstd, $workers threads" ">= 0.50, 0.70 (goal)"
+    ratio "ngram zstd, processes" "zstd -dc" ""
+    ratio "ngram gzip, threads" "igzip -dc" ">= 0.75, 0.95 (goal)"
+    ratio "ngram gzip, processes" "igzip -dc" ">= 0.75, 0.95 (goal)"
+    ratio "ngram two gzip files" "ngram gzip, processes" ">= 1.1, 1.25 (goal)"
+    ratio "ngram gzip, processes" "gzip -dc" ""
+}
 
-echo
-for executor in threads processes; do
-    printf '%-56s %4d MB   %s\n' "memory, $executor: the most of all processes, sampled" \
-        "$(peak_memory "$top --executor $executor $name.tsv")" "<= 100 MB, 50 MB (goal)"
-done
+show_memory() {
+    for executor in threads processes; do
+        printf '%-56s %4d MB   %s\n' "memory, $executor: the most of all processes, sampled" \
+            "$(peak_memory "$top --executor $executor $name.tsv")" "<= 100 MB, 50 MB (goal)"
+    done
+}
+
+# ---- Sizes --------------------------------------------------------------------------------------
+
+# The best of three: what is asked is whether a row costs more in a large file.
+measure_size() {
+    local file=$data/$1.tsv i
+    make_file "$file" "$1"
+    cat "$file" >/dev/null
+    for i in 1 2 3; do
+        run_once "$top --executor processes $file" | awk '{ printf "%.4f\n", $2 - $1 }'
+    done | sort -n | awk -v bytes="$(stat -c %s "$file")" -v rows="$(wc -l <"$file")" -v size="$1" \
+        'NR == 1 { printf "%s\t%d\t%d\t%.3f\t%.2f\t%.0f\n", size, bytes, rows, $1, $1 / rows * 1e9, bytes / $1 / 1e6 }'
+}
+
+show_sizes() {
+    printf '%-12s %14s %12s %9s %9s %9s\n' "size of file" bytes rows seconds ns/row MB/s
+    for size in $sizes; do
+        echo "a file of $size" >&2
+        measure_size "$size"
+    done | tee "$out/sizes.tsv" | awk '{ printf "%-12s %14d %12d %9.3f %9.2f %9.0f\n", $1, $2, $3, $4, $5, $6 }'
+}
+
+# ---- Pictures -----------------------------------------------------------------------------------
+
+draw() {
+    command -v gnuplot >/dev/null || {
+        echo "bench: no plots: gnuplot is missing (install gnuplot-nox)" >&2
+        return
+    }
+    for who in "${contenders[@]}"; do
+        [[ $who == *"of 1 MB"* ]] ||
+            awk -v t="$(median "$who")" -v b="$(bytes_of "$who")" -v who="$who" \
+                'BEGIN { printf "\"%s\"\t%.0f\n", who, b / t / 1e6 }'
+    done >"$out/paces"
+    gnuplot <<END
+set terminal svg size 760,420 font "sans-serif,12" background "white"
+set output "docs/bench-ngram.svg"
+set title "ngram top, 1 GiB of text, $workers workers"
+set ylabel "MB of text a second"
+set logscale y
+set yrange [10:20000]
+set grid ytics lc rgb "#dddddd"
+set style data histogram
+set style fill solid 0.9 noborder
+set boxwidth 0.8
+set xtics rotate by -35 nomirror noenhanced
+set bmargin 9
+unset key
+plot "$out/paces" using 2:xtic(1) lc rgb "#4477aa"
+set output "docs/bench-ngram-sizes.svg"
+unset logscale y
+set title "What a row costs, by the size of the file"
+set ylabel "ns a row, $workers processes"
+set logscale x
+set xtics norotate
+set xlabel "rows"
+set format x "10^{%L}"
+set yrange [0:*]
+set bmargin 5
+plot "$out/sizes.tsv" using 3:5 with linespoints lw 2 pt 7 lc rgb "#4477aa"
+END
+}
+
+put_into_page() {
+    awk -v text="$1" '
+        /<!-- ngram: end -->/ { inside = 0 }
+        !inside { print }
+        /<!-- ngram: begin -->/ {
+            inside = 1
+            print "```"
+            while ((getline line < text) > 0) { sub(/ +$/, "", line); print line }
+            print "```"
+        }' docs/benchmarks.md >"$out/page"
+    cp "$out/page" docs/benchmarks.md
+}
+
+{
+    echo "ngram top, $workers workers, $text bytes of text in the page cache; medians of $rounds rounds"
+    echo
+    show_contenders
+    echo
+    show_ratios
+    echo
+    show_memory
+    echo
+    show_sizes
+} | tee "$out/report"
+[ "${2:-}" = --plot ] || exit 0
+put_into_page "$out/report"
+draw
