@@ -187,6 +187,21 @@ static int hand_out(yk_blocks *b, yk_block *block, size_t end)
     return 1;
 }
 
+/* A range of zstd frames ends with one of them, unless a seek table lied: then what the next range
+ * has for a frame may be something inside of one. */
+static int check_end(yk_blocks *b)
+{
+    const yk_range *r = &b->range;
+    bool longer = yk__reader_place(&b->reader) > r->end;
+    bool other = r->content != YK_SIZE_UNKNOWN && b->text != r->content;
+    if (b->reader.packing != YK_ZSTD || (!longer && !other))
+        return 0;
+    return yk__reader_fail(&b->reader, YK_ECORRUPT,
+                           "the frames up to byte %" PRIu64
+                           " are not what the seek table says (pack the file anew)",
+                           r->end);
+}
+
 /* Leaves the record that another range owns. Returns 0 or an error. */
 static int skip(yk_blocks *b)
 {
@@ -198,7 +213,7 @@ static int skip(yk_blocks *b)
             return (int)got;
         if (got == 0) {
             b->phase = DONE; /* no record begins in here */
-            return 0;
+            return check_end(b);
         }
         b->text += (uint64_t)got;
         const char *lf = memchr(b->buffer, '\n', b->have);
@@ -225,9 +240,10 @@ static int read_body(yk_blocks *b, yk_block *block)
         if (got < 0)
             return (int)got;
         if (got == 0) {
+            int err = check_end(b);
             yk__reader_lift_limit(&b->reader);
             b->phase = TAIL;
-            return 0;
+            return err;
         }
         b->text += (uint64_t)got;
     }

@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "data/made_up.h"
+#include "data/packer.h"
 #include "executor/error.h"
 
 /* ---- options ---- */
@@ -56,7 +57,7 @@ const char *ngram_generate_check(const ngram_generate_options *options)
 
 typedef struct generator {
     const ngram_generate_options *options;
-    yk__pack *pack;
+    yk__packer *packer;
     yk__chance chance;   /* of years and counts */
     uint64_t shard;      /* the present one, from 0 */
     uint64_t begin, end; /* where in the text the shard's rows lie */
@@ -140,14 +141,14 @@ static bool is_in_shard(generator *g)
 static int put_ngram(generator *g, const char *ngram, size_t length, const yk__year *years,
                      unsigned count)
 {
-    char *room = yk__pack_room(g->pack);
+    char *room = yk__packer_room(g->packer, YK__ROWS_MAX);
     if (!room)
-        return UV_EIO; /* which one, yk__pack_finish() knows */
+        return UV_EIO; /* which one, yk__packer_finish() knows */
     size_t size = g->options->version == 2 ? put_rows(g, room, ngram, length, years, count)
                                            : put_long_row(g, room, ngram, length, years, count);
     g->made.text_bytes += size;
     g->made.ngrams++;
-    yk__pack_wrote(g->pack, size);
+    yk__packer_wrote(g->packer, size);
     return tell(g);
 }
 
@@ -252,20 +253,40 @@ static int make_shard(generator *g)
     return err == YK_END ? 0 : err;
 }
 
+static int write_all(void *arg, const void *data, size_t size)
+{
+    const char *bytes = data;
+    while (size > 0) {
+        ssize_t put = write(*(int *)arg, bytes, size);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return uv_translate_sys_error(errno);
+        bytes += put;
+        size -= (size_t)put;
+    }
+    return 0;
+}
+
 static int generate(const ngram_generate_options *o, int fd, ngram_generated *made)
 {
     generator g = { .options = o };
-    int err = yk__pack_new(&g.pack, fd, o->packing, o->level, o->threads);
+    int err = yk__packer_new(&g.packer, &(yk__packer_options){ .packing = o->packing,
+                                                               .level = o->level,
+                                                               .threads = o->threads,
+                                                               .write = write_all,
+                                                               .arg = &fd });
     if (err)
         return err;
     for (; !err && g.shard < (uint64_t)o->shards; g.shard++)
         err = make_shard(&g);
     if (err != YK_ECANCELED) {
-        int finished = yk__pack_finish(g.pack);
+        yk__packed packed = { 0 };
+        int finished = yk__packer_finish(g.packer, &packed);
         err = finished ? finished : err;
+        g.made.stored_bytes = packed.stored;
     }
-    g.made.stored_bytes = yk__pack_stored(g.pack);
-    yk__pack_free(g.pack);
+    yk__packer_free(g.packer);
     if (!err && o->progress && o->progress(g.made.text_bytes, g.made.text_bytes, o->arg))
         err = YK_ECANCELED;
     if (!err && made)

@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "data/reader.h"
+#include "data/seek_table.h"
 #include "data/zstd_frames.h"
 #include "executor/error.h"
 
@@ -200,28 +201,71 @@ static uint64_t weight(const yk__frame *frame)
     return frame->content == YK_SIZE_UNKNOWN ? 5 * frame->stored : frame->content;
 }
 
-/* Groups of whole frames. What cannot be walked is left to the last range. */
+/* Groups of whole frames. */
+typedef struct grouping {
+    const yk_input *in;
+    uint64_t target;
+    list *list;
+    yk_range range; /* the group so far */
+    uint64_t weight;
+} grouping;
+
+static int add_frame(grouping *g, const yk__frame *frame)
+{
+    uint64_t more = weight(frame);
+    if (g->weight > 0 && g->weight + more / 2 > g->target) {
+        int err = append(g->list, &g->range);
+        if (err)
+            return err;
+        g->range = range_at(g->in, g->range.end);
+        g->weight = 0;
+    }
+    g->weight += more;
+    add_content(&g->range, frame->content);
+    g->range.end += frame->stored;
+    return 0;
+}
+
+/* What cannot be walked is left to the last range. */
+static int walk_frames(grouping *g)
+{
+    const yk__source *s = &g->in->source;
+    int err = 0;
+    while (!err && g->range.end < s->end) {
+        yk__frame frame;
+        if (yk__zstd_frame(&frame, s->fd, g->range.end, s->end) < 0) {
+            add_content(&g->range, YK_SIZE_UNKNOWN);
+            g->range.end = s->end;
+        } else {
+            err = add_frame(g, &frame);
+        }
+    }
+    return err;
+}
+
+/* The frames as the seek table has them, and the table's own. */
+static int take_frames(grouping *g, const yk__seek_table *table)
+{
+    int err = 0;
+    for (size_t i = 0; !err && i < table->count; i++)
+        err = add_frame(g, &(yk__frame){ .stored = table->entries[i].stored,
+                                         .content = table->entries[i].content });
+    g->range.end = g->in->source.end;
+    return err;
+}
+
 static int cut_frames(const yk_input *in, uint64_t target, list *l)
 {
-    uint64_t end = in->source.end;
-    yk_range range = range_at(in, in->source.at);
-    uint64_t content = 0;
-    while (range.end < end) {
-        yk__frame frame;
-        if (yk__zstd_frame(&frame, in->source.fd, range.end, end) < 0) {
-            frame = (yk__frame){ end - range.end, YK_SIZE_UNKNOWN, false };
-        } else if (content > 0 && content + weight(&frame) / 2 > target) {
-            int err = append(l, &range);
-            if (err)
-                return err;
-            range = range_at(in, range.end);
-            content = 0;
-        }
-        content += weight(&frame);
-        add_content(&range, frame.content);
-        range.end += frame.stored;
-    }
-    return append(l, &range);
+    const yk__source *s = &in->source;
+    grouping g = { .in = in, .target = target, .list = l, .range = range_at(in, s->at) };
+    yk__seek_table *table = NULL;
+    int err = yk__seek_table_read(&table, s->fd, s->at, s->end, NULL);
+    if (err == YK__SEEK_GOOD)
+        err = take_frames(&g, table);
+    else if (err != UV_ENOMEM)
+        err = walk_frames(&g);
+    free(table);
+    return err ? err : append(l, &g.range);
 }
 
 int yk_input_ranges(const yk_input *input, uint64_t target, yk_range **ranges, size_t *count)

@@ -103,27 +103,6 @@ int yk__made_up_words(const yk__made_up_words_job *job);
 /* The n-gram of number `i` that comes behind all those, for filling up; its length. */
 size_t yk__last_words(char out[YK__NGRAM_MAX], uint64_t i);
 
-/* ---- packing ---- */
-
-#define YK__CHUNK ((size_t)1 << 20) /* text that is packed at once: one zstd frame */
-
-#define YK__PACK_ROOM ((size_t)YK__YEARS * (YK__NGRAM_MAX + 64)) /* all rows of an n-gram */
-
-typedef struct yk__pack yk__pack;
-
-/* Packs onto `fd`. `threads` compress; with none to be had the caller does. */
-int yk__pack_new(yk__pack **pack, int fd, yk_packing packing, int level, int threads);
-
-/* Room for the next rows: YK__PACK_ROOM bytes. NULL after an error. */
-char *yk__pack_room(yk__pack *pack);
-
-/* So many of them were written: whole rows. Once there are YK__CHUNK of them, they are packed. */
-void yk__pack_wrote(yk__pack *pack, size_t size);
-
-/* Writes all that is left. Returns 0, or the first error that happened since the beginning. */
-int yk__pack_finish(yk__pack *pack);
-
-uint64_t yk__pack_stored(const yk__pack *pack); /* bytes written to fd */
-void yk__pack_free(yk__pack *pack);
+#define YK__ROWS_MAX ((size_t)YK__YEARS * (YK__NGRAM_MAX + 64)) /* all rows of an n-gram */
 
 #endif

@@ -43,11 +43,11 @@ static uint64_t content_size(const uint8_t *header, size_t size)
     return content >= ZSTD_CONTENTSIZE_ERROR ? YK_SIZE_UNKNOWN : content;
 }
 
-int yk__zstd_frame(yk__frame *frame, int fd, uint64_t at, uint64_t end)
+/* What a frame's header says, and its bytes in `p`. */
+static int read_header(yk__frame *frame, uint8_t p[HEADER_MAX], int fd, uint64_t at, uint64_t end)
 {
-    uint8_t p[HEADER_MAX];
-    size_t got = peek(p, sizeof p, fd, at);
-    if (got < 8)
+    size_t got = peek(p, HEADER_MAX, fd, at);
+    if (got < 8 || end - at < 8)
         return -1;
     uint64_t magic = little_endian(p, 4);
     if ((magic & ZSTD_MAGIC_SKIPPABLE_MASK) == ZSTD_MAGIC_SKIPPABLE_START) {
@@ -56,13 +56,30 @@ int yk__zstd_frame(yk__frame *frame, int fd, uint64_t at, uint64_t end)
     }
     if (magic != ZSTD_MAGICNUMBER)
         return -1;
-    uint64_t content = content_size(p, got);
+    *frame = (yk__frame){ .content = content_size(p, got) };
+    return 0;
+}
+
+int yk__zstd_header(yk__frame *frame, int fd, uint64_t at, uint64_t end)
+{
+    uint8_t p[HEADER_MAX];
+    return read_header(frame, p, fd, at, end);
+}
+
+int yk__zstd_frame(yk__frame *frame, int fd, uint64_t at, uint64_t end)
+{
+    uint8_t p[HEADER_MAX];
+    if (read_header(frame, p, fd, at, end) < 0)
+        return -1;
+    if (frame->skippable)
+        return 0;
     bool checksum = p[4] & 4, last = false;
     uint64_t next = at + header_size(p[4]);
     while (!last) {
-        if (next + 3 > end || peek(p, 3, fd, next) < 3)
+        uint8_t header[3];
+        if (next + 3 > end || peek(header, 3, fd, next) < 3)
             return -1;
-        uint64_t block = little_endian(p, 3);
+        uint64_t block = little_endian(header, 3);
         unsigned type = block >> 1 & 3; /* 1: one byte repeated; 3: reserved */
         if (type == 3)
             return -1;
@@ -72,6 +89,6 @@ int yk__zstd_frame(yk__frame *frame, int fd, uint64_t at, uint64_t end)
     next += checksum ? 4 : 0;
     if (next > end)
         return -1;
-    *frame = (yk__frame){ .stored = next - at, .content = content };
+    frame->stored = next - at;
     return 0;
 }

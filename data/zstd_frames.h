@@ -11,6 +11,11 @@ typedef struct yk__frame {
     bool skippable;
 } yk__frame;
 
+/* Reads the header alone of the frame at byte `at` of `fd`, where bytes up to `end` are its own:
+ * `content` and `skippable`, and for a skippable frame `stored`, are set. Returns 0, or -1 if there
+ * is no such header. */
+int yk__zstd_header(yk__frame *frame, int fd, uint64_t at, uint64_t end);
+
 /* Looks at the frame that begins at byte `at` of `fd`, in a file of `end` bytes, by reading its
  * header and its blocks' (RFC 8878, section 3.1). Returns 0, or -1 if there is no whole frame. */
 int yk__zstd_frame(yk__frame *frame, int fd, uint64_t at, uint64_t end);
