@@ -32,7 +32,7 @@ install(FILES
     loop/tls.h
     loop/transport.h
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/yoke/loop)
-install(FILES mapreduce/mapreduce.h mapreduce/fold.h mapreduce/sink.h mapreduce/split.h
+install(FILES mapreduce/mapreduce.h mapreduce/fold.h mapreduce/reduce.h mapreduce/sink.h mapreduce/split.h
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/yoke/mapreduce)
 
 set(YOKE_PC_REQUIRES "libuv openssl libzstd zlib")

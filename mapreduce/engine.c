@@ -40,19 +40,33 @@ void yk__tell_progress(yk__engine *e, bool now)
 
 /* ---- Options ------------------------------------------------------------------------------- */
 
+static int check_values(yk__engine *e)
+{
+    const yk_mapreduce_options *o = &e->o;
+    if (o->fold ? o->reduce || !o->fold->fold : !o->reduce)
+        return yk__explain(e, UV_EINVAL, "either a fold or a reduce function");
+    if (o->reduce && o->top)
+        return yk__explain(e, UV_EINVAL, "top needs a fold");
+    if (o->combine && !o->reduce)
+        return yk__explain(e, UV_EINVAL, "combine needs a reduce function");
+    if (o->reduce)
+        return 0;
+    size_t size = o->fold->value_size;
+    if (size < 8 || size > YK__VALUE_MAX || size % 8)
+        return yk__explain(e, UV_EINVAL, "a value of %zu bytes: 8 to 256 in steps of 8", size);
+    return 0;
+}
+
 static int check_options(yk__engine *e)
 {
     const yk_mapreduce_options *o = &e->o;
     if (!o->inputs || !o->inputs[0])
         return yk__explain(e, UV_EINVAL, "no inputs");
-    if (!o->map || !o->fold || !o->fold->fold)
-        return yk__explain(e, UV_EINVAL, "no map or no fold");
-    size_t size = o->fold->value_size;
-    if (size < 8 || size > YK__VALUE_MAX || size % 8)
-        return yk__explain(e, UV_EINVAL, "a value of %zu bytes: 8 to 256 in steps of 8", size);
+    if (!o->map)
+        return yk__explain(e, UV_EINVAL, "no map function");
     if (o->workers < 0 || (o->arg_size && !o->arg))
         return yk__explain(e, UV_EINVAL, "invalid option");
-    return 0;
+    return check_values(e);
 }
 
 static void set_defaults(yk__engine *e)
@@ -61,6 +75,8 @@ static void set_defaults(yk__engine *e)
         const char *path = e->o.sink.path;
         e->o.sink = yk_sink_tsv(path);
     }
+    e->form = e->o.fold ? (yk__form){ .value_size = (uint32_t)e->o.fold->value_size }
+                        : (yk__form){ .grouped = true };
     if (!e->o.rank)
         e->o.rank = yk__rank_first;
     e->workers = (size_t)(e->o.workers ? e->o.workers : yk_cpu_count());

@@ -73,6 +73,7 @@ typedef struct yk__engine {
     yk_executor *io; /* threads that read streams and write the output */
     size_t workers, window;
     uint64_t seed;
+    yk__form form;     /* of the values */
     bool in_processes; /* a piece came back from another process */
 
     yk__file *files;

@@ -77,6 +77,8 @@ static size_t choose_piece(const yk__engine *e, uint64_t total)
 
 int yk__add_piece(yk__file *f, yk__chunk chunk)
 {
+    if (f->n_pieces == YK__PIECES_MAX)
+        return UV_E2BIG;
     if (f->n_pieces == f->cap_pieces) {
         size_t cap = f->cap_pieces ? f->cap_pieces * 2 : 64;
         yk__piece *pieces = realloc(f->pieces, cap * sizeof *pieces);
@@ -119,6 +121,8 @@ int yk__inputs_open(yk__engine *e)
 {
     while (e->o.inputs[e->n_files])
         e->n_files++;
+    if (e->n_files > YK__FILES_MAX)
+        return yk__explain(e, UV_E2BIG, "more than %d inputs", YK__FILES_MAX);
     e->files = calloc(e->n_files, sizeof *e->files);
     if (!e->files)
         return UV_ENOMEM;

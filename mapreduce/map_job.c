@@ -15,6 +15,7 @@
 
 #include "../data/rows.h"
 #include "../executor/clock.h"
+#include "emit.h"
 
 enum { LOOK_EVERY = 256 }; /* records or words between two looks at the cancellation */
 
@@ -32,15 +33,11 @@ struct yk_split {
     yk__map_head *head;
 };
 
-struct yk_emitter {
-    yk__table *table;
-    int err; /* the first error; it fails the piece */
-};
-
 /* ---- What a worker keeps from one piece to the next ---------------------------------------- */
 
 typedef struct scratch {
     yk__table table;
+    yk__table combined;
     yk_blocks *blocks;
 } scratch;
 
@@ -52,6 +49,7 @@ static void free_scratch(void *arg)
 {
     scratch *s = arg;
     yk__table_free(&s->table);
+    yk__table_free(&s->combined);
     yk_blocks_free(s->blocks);
     free(s);
 }
@@ -169,30 +167,6 @@ int yk_split_bad_record(yk_split *split, const char *at, size_t len, const char 
     return skip ? 0 : YK_EFORMAT;
 }
 
-static int keep_error(yk_emitter *out, int err)
-{
-    if (err && !out->err)
-        out->err = err;
-    return err;
-}
-
-int yk_emit(yk_emitter *out, yk_str key, const void *value)
-{
-    return keep_error(out, yk__table_add(out->table, key.at, key.len, value));
-}
-
-int yk_emit_u64(yk_emitter *out, yk_str key, uint64_t value)
-{
-    if (out->table->fold->value_size != sizeof value)
-        return keep_error(out, UV_EINVAL);
-    return keep_error(out, yk__table_add(out->table, key.at, key.len, &value));
-}
-
-int yk_emit_error(yk_emitter *out, yk_str key, int code)
-{
-    return keep_error(out, yk__table_poison(out->table, key.at, key.len, code));
-}
-
 /* ---- The job ------------------------------------------------------------------------------- */
 
 typedef struct mapper {
@@ -274,6 +248,42 @@ static int map_piece(mapper *m, yk_blocks *blocks)
     return map_block(m, m->arg->chunk, m->arg->chunk + m->arg->chunk_len, 0);
 }
 
+/* Hands one group to the user's function, whose records go to m->out. */
+static int combine_group(mapper *m, const yk__table *from, const yk__record *r, yk__pool *bytes)
+{
+    yk_str key = { yk__table_key(from, r), r->len & YK__KEY_MAX };
+    size_t size = yk__table_value_size(from, r);
+    if (size > bytes->cap) {
+        char *at = realloc(bytes->at, size * 2);
+        if (!at)
+            return UV_ENOMEM;
+        *bytes = (yk__pool){ .at = at, .cap = size * 2 };
+    }
+    yk__table_copy_group(from, r, bytes->at);
+    yk_values values = { .at = bytes->at, .end = bytes->at + size, .job = m->job };
+    int code = m->arg->combine(key, &values, &m->out, m->arg->rest);
+    return code < 0 ? yk_emit_error(&m->out, key, code) : 0;
+}
+
+/* Combines all groups of the table into another. */
+static int combine_all(mapper *m, yk__table *into)
+{
+    const yk__table *from = m->out.table;
+    int err = yk__table_begin(into, NULL, m->arg->seed);
+    yk__pool bytes = { 0 };
+    m->out.table = into;
+    for (const yk__record *r = NULL; !err && (r = yk__table_next(from, r)) != NULL;) {
+        if (yk__table_is_group(from, r))
+            err = combine_group(m, from, r, &bytes);
+        else
+            err = yk__table_copy_poison(into, from, r);
+        if (!err)
+            err = yk_job_cancelled(m->job) ? YK_ECANCELED : m->out.err;
+    }
+    free(bytes.at);
+    return err;
+}
+
 static int return_runs(mapper *m)
 {
     const yk__table *table = m->out.table;
@@ -284,7 +294,7 @@ static int return_runs(mapper *m)
         return UV_ENOMEM;
     memcpy(to, &m->head, sizeof m->head);
     if (!failed)
-        yk__parts_write(table, &m->head.parts, to + sizeof m->head);
+        yk__parts_write(table, &m->head.parts, m->arg->order, to + sizeof m->head);
     return 0;
 }
 
@@ -299,6 +309,8 @@ int yk__map_job(yk_job *job)
     if (err)
         return err;
     err = map_piece(&m, own->blocks);
+    if (!err && m.arg->combine)
+        err = combine_all(&m, &own->combined);
     if (yk_job_cancelled(job))
         return YK_ECANCELED;
     if (err < 0)

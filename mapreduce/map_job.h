@@ -12,13 +12,16 @@
 
 #include "../data/input.h"
 #include "../executor/job.h"
+#include "reduce.h"
 #include "run.h"
 #include "split.h"
 
 /* Argument: this, then `user_size` bytes for map, then the path with its NUL. */
 typedef struct yk__map_arg {
     yk_map_fn map;
-    const yk_fold *fold;
+    const yk_fold *fold;  /* NULL: values are grouped, */
+    yk_reduce_fn combine; /* and if this is not NULL, combined */
+    uint64_t order;       /* of the piece */
     uint64_t seed;
     bool skip_bad;
     yk_range range;

@@ -101,6 +101,8 @@ static yk__map_arg *make_argument(yk__engine *e, yk__where where, size_t *size)
         return NULL;
     arg->map = e->o.map;
     arg->fold = e->o.fold;
+    arg->combine = e->o.combine;
+    arg->order = yk__order_of(where.file, where.piece);
     arg->seed = e->seed;
     arg->skip_bad = e->o.skip_bad_records;
     if (!f->is_stream)

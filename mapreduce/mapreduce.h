@@ -15,10 +15,10 @@
  * What happens:
  *   1. Inputs and output are checked: what cannot be read or written is said before any work.
  *   2. The inputs are cut at record boundaries (data/input.h). Each piece is a job on the executor:
- *      the map function emits keys with values (split.h), which a table folds as they come (fold.h)
- *      and hands over in partitions. gzip and pipes cannot be cut; a thread reads them, piece after
- *      piece.
- *   3. When all is read, each partition is merged by a job of its own.
+ *      the map function emits keys with values (split.h), which a table folds as they come
+ * (fold.h), or keeps for a reduce function (reduce.h), and hands over in partitions. gzip and pipes
+ *      cannot be cut; a thread reads them, piece after piece.
+ *   3. When all is read, each partition is merged, and reduced, by a job of its own.
  *   4. The result is written in the order of the keys' bytes, or for a top-k the best first
  *      (sink.h).
  *
@@ -39,6 +39,7 @@
 
 #include "../executor/executor.h"
 #include "fold.h"
+#include "reduce.h"
 #include "sink.h"
 #include "split.h"
 
@@ -84,16 +85,19 @@ typedef struct yk_mapreduce_report {
 typedef struct yk_mapreduce_options {
     const char *const *inputs; /* paths, ending with NULL; "-" is standard input */
     yk_map_fn map;
-    const yk_fold *fold;
+    const yk_fold *fold;   /* either this, */
+    yk_reduce_fn reduce;   /* or this, */
+    yk_reduce_fn combine;  /* and perhaps this with it (reduce.h) */
     yk_sink sink;          /* none: tab-separated to standard output */
     yk_executor *executor; /* NULL: a thread pool of its own, one per CPU */
     int workers;           /* that the executor has; 0: YK_PER_CORE. How much to keep in flight */
-    const void *arg;       /* copied, and handed to map */
+    const void *arg;       /* copied, and handed to map, reduce and combine */
     size_t arg_size;
     bool skip_bad_records; /* what yk_split_bad_record does */
     size_t split_size;     /* bytes of text in a piece; 0: 4 MiB, or less if there is little */
     /* Only the `top` best records, by `rank` of their values, larger first, ties by the bytes of
-     * the key. 0: all records, by the bytes of the key. NULL: the value's first uint64_t. */
+     * the key. 0: all records, by the bytes of the key. NULL: the value's first uint64_t. Not
+     * with a reduce function. */
     size_t top;
     uint64_t (*rank)(const void *value);
     /* Called on the caller's thread at most ten times a second, at the end of a phase, and at the

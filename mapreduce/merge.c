@@ -101,7 +101,7 @@ static int fold_source(merger *m, const yk__span *s)
 {
     yk__view v;
     const char *at = s->begin;
-    while (yk__run_next(&at, s->end, m->arg->fold->value_size, &v)) {
+    while (yk__run_next(&at, s->end, m->arg->form, &v)) {
         int err = fold_record(m, &v);
         if (err)
             return err;
@@ -182,13 +182,93 @@ static const entry *find_poisoned(const merger *m)
     return first;
 }
 
+/* ---- Groups --------------------------------------------------------------------------------- */
+
+/* All records of a partition, sorted where they are. */
+typedef struct shelf {
+    yk__sorted sorted; /* first, so that it leads back here */
+    yk__view *views;
+    size_t n, cap;
+    const yk__view **order;
+    size_t next;
+} shelf;
+
+static int by_key_and_order(const void *a, const void *b)
+{
+    const yk__view *x = *(const yk__view *const *)a, *y = *(const yk__view *const *)b;
+    int by_bytes =
+        yk__compare_keys(x->key, x->head.len & YK__KEY_MAX, y->key, y->head.len & YK__KEY_MAX);
+    return by_bytes ? by_bytes : (x->order > y->order) - (x->order < y->order);
+}
+
+static int shelve(shelf *s, const yk__merge_arg *arg)
+{
+    for (uint64_t i = 0; i < arg->sources; i++) {
+        const char *at = arg->from[i].begin;
+        yk__view view;
+        while (yk__run_next(&at, arg->from[i].end, arg->form, &view)) {
+            if (s->n == s->cap) {
+                size_t cap = s->cap ? s->cap * 2 : 1024;
+                yk__view *views = realloc(s->views, cap * sizeof *views);
+                if (!views)
+                    return UV_ENOMEM;
+                s->views = views;
+                s->cap = cap;
+            }
+            s->views[s->n++] = view;
+        }
+        if (at != arg->from[i].end)
+            return YK_EFORMAT;
+    }
+    s->order = malloc((s->n + 1) * sizeof(const yk__view *));
+    if (!s->order)
+        return UV_ENOMEM;
+    for (size_t i = 0; i < s->n; i++)
+        s->order[i] = &s->views[i];
+    qsort(s->order, s->n, sizeof *s->order, by_key_and_order);
+    return 0;
+}
+
+static int next_on_shelf(yk__sorted *sorted, yk__view *view)
+{
+    shelf *s = (shelf *)sorted;
+    if (s->next == s->n)
+        return 0;
+    *view = *s->order[s->next++];
+    return 1;
+}
+
+static int reduce_all(yk_job *job, yk__merge_arg *arg)
+{
+    shelf s = { .sorted.next = next_on_shelf };
+    yk__results results = { 0 };
+    yk__reduce_call call = { arg->reduce, arg->user_arg, job };
+    uint64_t keys = 0;
+    int code = 0, err = shelve(&s, arg);
+    if (!err)
+        err = yk__reduce(&call, &s.sorted, &results, &keys, &code);
+    char *to = err ? NULL : yk_job_result(job, sizeof(yk__merged) + results.len);
+    if (to) {
+        memcpy(to, &(yk__merged){ results.records, keys, code }, sizeof(yk__merged));
+        if (results.len > 0)
+            memcpy(to + sizeof(yk__merged), results.at, results.len);
+    } else if (!err) {
+        err = UV_ENOMEM;
+    }
+    free(results.at);
+    free(s.order);
+    free(s.views);
+    return err;
+}
+
 /* ---- The job ------------------------------------------------------------------------------- */
 
 static int return_records(yk_job *job, const merger *m, size_t n, int64_t code)
 {
-    size_t value_size = m->arg->fold->value_size, size = sizeof(yk__merged);
+    yk__form form = m->arg->form;
+    size_t size = sizeof(yk__merged);
     for (size_t i = 0; i < n; i++)
-        size += sizeof(yk__record) + value_size + (m->order[i]->len & YK__KEY_MAX);
+        size += yk__packed_size(form, form.value_size, m->order[i]->len);
     char *to = yk_job_result(job, size);
     if (!to)
         return UV_ENOMEM;
@@ -196,11 +276,11 @@ static int return_records(yk_job *job, const merger *m, size_t n, int64_t code)
     to += sizeof(yk__merged);
     for (size_t i = 0; i < n; i++) {
         const entry *e = m->order[i];
-        size_t len = e->len & YK__KEY_MAX;
-        memcpy(to, &(yk__record){ e->hash, e->len }, sizeof(yk__record));
-        memcpy(to + sizeof(yk__record), e + 1, value_size);
-        memcpy(to + sizeof(yk__record) + value_size, e->key, len);
-        to += sizeof(yk__record) + value_size + len;
+        yk__view view = { .head = { e->hash, e->len },
+                          .size = form.value_size,
+                          .value = (const char *)(e + 1),
+                          .key = e->key };
+        to = yk__run_put(to, form, &view, NULL);
     }
     return 0;
 }
@@ -219,9 +299,8 @@ static int order_and_return(yk_job *job, merger *m)
     return return_records(job, m, 1, code);
 }
 
-int yk__merge_job(yk_job *job)
+static int fold_all(yk_job *job, const yk__merge_arg *arg)
 {
-    const yk__merge_arg *arg = yk_job_arg(job);
     merger m = { .arg = arg, .stride = sizeof(entry) + arg->fold->value_size };
     int err = grow_index(&m);
     for (uint64_t i = 0; !err && i < arg->sources; i++) {
@@ -237,11 +316,17 @@ int yk__merge_job(yk_job *job)
     return err;
 }
 
+int yk__merge_job(yk_job *job)
+{
+    yk__merge_arg *arg = yk_job_arg(job);
+    return arg->form.grouped ? reduce_all(job, arg) : fold_all(job, arg);
+}
+
 /* ---- Weaving the partitions together -------------------------------------------------------- */
 
-void yk__weave_begin(yk__weave *w, const yk_fold *fold, uint64_t (*rank)(const void *value))
+void yk__weave_begin(yk__weave *w, yk__form form, uint64_t (*rank)(const void *value))
 {
-    w->fold = fold;
+    w->form = form;
     w->rank = rank;
     w->n = 0;
 }
@@ -257,10 +342,10 @@ static bool comes_first(const yk__weave *w, unsigned a, unsigned b)
 static bool load_head(yk__weave *w, unsigned run)
 {
     uint64_t value[YK__VALUE_MAX / 8];
-    if (!yk__run_next(&w->at[run], w->end[run], w->fold->value_size, &w->head[run]))
+    if (!yk__run_next(&w->at[run], w->end[run], w->form, &w->head[run]))
         return false;
     if (w->rank) {
-        memcpy(value, w->head[run].value, w->fold->value_size);
+        memcpy(value, w->head[run].value, w->form.value_size);
         w->head_rank[run] = w->rank(value);
     }
     return true;
@@ -297,13 +382,20 @@ static void settle_root(yk__weave *w)
     w->heap[i] = moving;
 }
 
-bool yk__weave_next(yk__weave *w, yk__view *view, void *value)
+bool yk__weave_next(yk__weave *w, yk_str *key, yk_str *value)
 {
     if (w->n == 0)
         return false;
     unsigned run = w->heap[0];
-    *view = w->head[run];
-    memcpy(value, view->value, w->fold->value_size);
+    const yk__view view = w->head[run];
+    if (w->form.grouped) {
+        if (!yk__result_of(&view, key, value))
+            return false;
+    } else {
+        memcpy(w->value, view.value, view.size);
+        *key = (yk_str){ view.key, view.head.len };
+        *value = (yk_str){ (const char *)w->value, view.size };
+    }
     if (!load_head(w, run))
         w->heap[0] = w->heap[--w->n];
     if (w->n > 0)

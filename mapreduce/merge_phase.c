@@ -99,13 +99,23 @@ static void free_feed(feed *fd)
 
 static yk_future *submit_merge(yk__engine *e, const feed *fd, size_t part)
 {
-    yk__merge_arg arg = { .fold = e->o.fold,
-                          .rank = e->o.rank,
-                          .top = e->o.top,
-                          .sources = fd->n[part],
-                          .from = fd->table + part * fd->stride };
-    return yk_submit_with(e->executor, yk__merge_job, &arg, sizeof arg, .kind = YK_CPU,
-                          .name = "merge");
+    size_t size = sizeof(yk__merge_arg) + e->o.arg_size;
+    yk__merge_arg *arg = calloc(1, size);
+    if (!arg)
+        return NULL;
+    *arg = (yk__merge_arg){ .fold = e->o.fold,
+                            .reduce = e->o.reduce,
+                            .form = e->form,
+                            .rank = e->o.rank,
+                            .top = e->o.top,
+                            .sources = fd->n[part],
+                            .from = fd->table + part * fd->stride };
+    if (e->o.arg_size)
+        memcpy(arg->user_arg, e->o.arg, e->o.arg_size);
+    yk_future *f =
+        yk_submit_with(e->executor, yk__merge_job, arg, size, .kind = YK_CPU, .name = "merge");
+    free(arg);
+    return f;
 }
 
 /* Waits for the merge of one partition, and does it again while its worker dies. */
@@ -120,6 +130,8 @@ static int await_merge(yk__engine *e, const feed *fd, size_t part)
             return yk__explain(e, error->code, "merging: %s", error->message);
         yk_future_unref(e->merged[part]);
         e->merged[part] = submit_merge(e, fd, part);
+        if (!e->merged[part])
+            return UV_ENOMEM;
         e->stats.retries++;
     }
 }
@@ -139,7 +151,7 @@ static int find_poisoned(yk__engine *e)
         memcpy(&merged, result, sizeof merged);
         const char *at = result + sizeof merged;
         e->stats.keys += merged.keys;
-        if (merged.code >= 0 || !yk__run_next(&at, result + len, e->o.fold->value_size, &view))
+        if (merged.code >= 0 || !yk__run_next(&at, result + len, e->form, &view))
             continue;
         size_t view_len = view.head.len & YK__KEY_MAX;
         if (code == 0 ||
@@ -172,8 +184,10 @@ int yk__merge_phase(yk__engine *e)
     yk__tell_progress(e, false);
     feed fd;
     int err = make_feed(e, &fd);
-    for (size_t p = 0; !err && p < YK__PARTS; p++)
+    for (size_t p = 0; !err && p < YK__PARTS; p++) {
         e->merged[p] = submit_merge(e, &fd, p);
+        err = e->merged[p] ? 0 : UV_ENOMEM;
+    }
     for (size_t p = 0; p < YK__PARTS && e->merged[p]; p++) {
         if (err)
             yk_future_cancel(e->merged[p]);
@@ -192,7 +206,7 @@ int yk__merge_phase(yk__engine *e)
 
 static int begin_weave(yk__engine *e, yk__weave *weave)
 {
-    yk__weave_begin(weave, e->o.fold, e->o.top ? e->o.rank : NULL);
+    yk__weave_begin(weave, e->form, e->o.top ? e->o.rank : NULL);
     for (size_t p = 0; p < YK__PARTS; p++) {
         size_t len;
         const void *result = yk_future_result(e->merged[p], &len);
@@ -205,15 +219,14 @@ static int begin_weave(yk__engine *e, yk__weave *weave)
 
 static int measure_all(yk__engine *e, yk__weave *weave)
 {
-    uint64_t value[YK__VALUE_MAX / 8];
-    yk__view view;
+    yk_str key, value;
     int err = e->o.sink.measure ? begin_weave(e, weave) : 0;
     if (!e->o.sink.measure)
         return 0;
     for (size_t n = 0; err >= 0 && (!e->o.top || n < e->o.top); n++) {
-        if (!yk__weave_next(weave, &view, value))
+        if (!yk__weave_next(weave, &key, &value))
             break;
-        err = e->o.sink.measure((yk_str){ view.key, view.head.len }, value, e->o.sink.arg);
+        err = e->o.sink.measure(key, value, e->o.sink.arg);
     }
     return err;
 }
@@ -221,15 +234,14 @@ static int measure_all(yk__engine *e, yk__weave *weave)
 static int write_all(yk__engine *e, yk__weave *weave, yk_writer *to)
 {
     const yk_sink *sink = &e->o.sink;
-    uint64_t value[YK__VALUE_MAX / 8];
-    yk__view view;
+    yk_str key, value;
     int err = begin_weave(e, weave);
     if (!err && sink->begin)
         err = sink->begin(to, sink->arg);
     for (size_t n = 0; err >= 0 && (!e->o.top || n < e->o.top); n++) {
-        if (!yk__weave_next(weave, &view, value))
+        if (!yk__weave_next(weave, &key, &value))
             break;
-        err = sink->record(to, (yk_str){ view.key, view.head.len }, value, sink->arg);
+        err = sink->record(to, key, value, sink->arg);
         if (err >= 0 && (n & 1023) == 0 && yk_job_cancelled(to->job))
             err = YK_ECANCELED;
     }
@@ -249,7 +261,7 @@ static int write_job(yk_job *job)
     if (to && weave) {
         to->out = &e->output;
         to->job = job;
-        to->fold = e->o.fold;
+        to->form = e->form;
         to->err = 0;
         to->len = 0;
         err = measure_all(e, weave);

@@ -23,19 +23,22 @@ extern "C" {
 
 typedef struct yk_writer yk_writer;
 
-/* All functions but `record` may be NULL. A negative number that one returns fails the job. */
+/* All functions but `record` may be NULL. A negative number that one returns fails the job. A value
+ * is the fold's, of its size and aligned for any type of up to 8 bytes, or the bytes that a reduce
+ * function emitted, not aligned. */
 typedef struct yk_sink {
     const char *path; /* NULL or "-": standard output */
     /* Called for every record before anything is written, in no order: for the widths of columns,
      * say. */
-    int (*measure)(yk_str key, const void *value, void *arg);
+    int (*measure)(yk_str key, yk_str value, void *arg);
     int (*begin)(yk_writer *to, void *arg);
-    int (*record)(yk_writer *to, yk_str key, const void *value, void *arg);
+    int (*record)(yk_writer *to, yk_str key, yk_str value, void *arg);
     int (*end)(yk_writer *to, void *arg);
     void *arg;
 } yk_sink;
 
-/* One line a record: key TAB value LF; a value of several uint64_t gives as many columns. */
+/* One line a record: key TAB value LF. A value that was folded is uint64_t numbers, one or several
+ * columns; one that was reduced is written as it is. */
 yk_sink yk_sink_tsv(const char *path);
 
 /* Errors of writing stay with the writer and fail the job, so the results may be ignored. */

@@ -71,7 +71,13 @@ int yk_emit(yk_emitter *out, yk_str key, const void *value);
 /* The same for a fold of uint64_t values (YK_SUM_U64); UV_EINVAL for another. */
 int yk_emit_u64(yk_emitter *out, yk_str key, uint64_t value);
 
-/* Marks the key as failed, as a fold that returns `code` does. */
+/* For a job with a reduce function (reduce.h): adds a value of any length to the key's; both are
+ * copied. In a reduce function: a record of the result. UV_E2BIG: a key over 2 GiB, or values of
+ * one key in one piece over 4 GiB. */
+int yk_emit_bytes(yk_emitter *out, yk_str key, yk_str value);
+
+/* Marks the key as failed, as a fold that returns `code` does; in a reduce function, the key that
+ * is being reduced. */
 int yk_emit_error(yk_emitter *out, yk_str key, int code);
 
 #ifdef __cplusplus

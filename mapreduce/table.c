@@ -1,4 +1,4 @@
-/* mapreduce/table.c - the folding table. */
+/* mapreduce/table.c - the table of keys. */
 #include "table.h"
 
 #include <limits.h>
@@ -79,7 +79,7 @@ static int set_slots(yk__table *t, size_t n)
 
 static yk__record *record_at(const yk__table *t, uint32_t at)
 {
-    return (yk__record *)(t->pool + (size_t)(at - 1) * 8);
+    return (yk__record *)(t->pool.at + (size_t)(at - 1) * 8);
 }
 
 static int grow_slots(yk__table *t)
@@ -104,33 +104,40 @@ static int grow_slots(yk__table *t)
     return 0;
 }
 
-static int reserve_pool(yk__table *t, size_t more)
+static int reserve(yk__pool *pool, size_t more)
 {
-    if (t->pool_len + more <= t->pool_cap)
+    if (more <= pool->cap - pool->len)
         return 0;
-    size_t cap = t->pool_cap ? t->pool_cap : FIRST_POOL;
-    while (cap < t->pool_len + more)
+    size_t cap = pool->cap ? pool->cap : FIRST_POOL;
+    while (cap - pool->len < more)
         cap *= 2;
     if (cap / 8 >= UINT32_MAX)
         return UV_ENOMEM;
-    char *pool = realloc(t->pool, cap);
-    if (!pool)
+    char *at = realloc(pool->at, cap);
+    if (!at)
         return UV_ENOMEM;
-    t->pool = pool;
-    t->pool_cap = cap;
+    pool->at = at;
+    pool->cap = cap;
     return 0;
+}
+
+static void empty(yk__pool *pool)
+{
+    if (pool->cap > KEEP_POOL && pool->len < pool->cap / 4) { /* a rare large split is over */
+        free(pool->at);
+        *pool = (yk__pool){ 0 };
+    }
+    pool->len = 0;
 }
 
 int yk__table_begin(yk__table *t, const yk_fold *fold, uint64_t seed)
 {
-    if (t->pool_cap > KEEP_POOL && t->pool_len < t->pool_cap / 4) { /* a rare large split is over */
-        free(t->pool);
-        t->pool = NULL;
-        t->pool_cap = 0;
-    }
+    empty(&t->pool);
+    empty(&t->values);
     t->fold = fold;
+    t->form = (yk__form){ fold ? (uint32_t)fold->value_size : 0, !fold };
+    t->in_record = fold ? fold->value_size : sizeof(yk__group);
     t->seed = seed;
-    t->pool_len = 0;
     size_t used = t->used;
     t->used = 0;
     if (!t->slots || (t->mask >= KEEP_SLOTS && used < t->mask / 8))
@@ -142,8 +149,21 @@ int yk__table_begin(yk__table *t, const yk_fold *fold, uint64_t seed)
 void yk__table_free(yk__table *t)
 {
     free(t->slots);
-    free(t->pool);
+    free(t->pool.at);
+    free(t->values.at);
     memset(t, 0, sizeof *t);
+}
+
+/* The bytes that a record takes in the pool. */
+static size_t size_in_pool(const yk__table *t, uint32_t len)
+{
+    return (sizeof(yk__record) + t->in_record + (len & YK__KEY_MAX) + 7) & ~(size_t)7;
+}
+
+const yk__record *yk__table_next(const yk__table *t, const yk__record *r)
+{
+    const char *at = r ? (const char *)r + size_in_pool(t, r->len) : t->pool.at;
+    return at && at < t->pool.at + t->pool.len ? (const yk__record *)at : NULL;
 }
 
 /* ---- Folding ------------------------------------------------------------------------------- */
@@ -178,8 +198,7 @@ void yk__fold_into(const yk_fold *fold, void *into, uint32_t *len, const void *v
 
 static bool same_key(const yk__table *t, const yk__record *r, const char *key, size_t len)
 {
-    return (r->len & YK__KEY_MAX) == len &&
-           memcmp((const char *)(r + 1) + t->fold->value_size, key, len) == 0;
+    return (r->len & YK__KEY_MAX) == len && memcmp(yk__table_key(t, r), key, len) == 0;
 }
 
 /* The record of a key; *is_new: it has just been made, and its value is for the caller to set. */
@@ -197,8 +216,8 @@ static int find_or_make(yk__table *t, const char *key, size_t len, yk__record **
             return 0;
         }
     }
-    size_t size = yk__record_size(t->fold->value_size, (uint32_t)len);
-    int err = reserve_pool(t, size);
+    size_t size = size_in_pool(t, (uint32_t)len);
+    int err = reserve(&t->pool, size);
     if (!err && (t->used + 1) * 4 > (t->mask + 1) * 3) {
         err = grow_slots(t);
         for (at = hash & t->mask; !err && t->slots[at].at;)
@@ -206,11 +225,11 @@ static int find_or_make(yk__table *t, const char *key, size_t len, yk__record **
     }
     if (err)
         return err;
-    t->slots[at] = (yk__slot){ hash, (uint32_t)(t->pool_len / 8) + 1 };
-    yk__record *r = (yk__record *)(t->pool + t->pool_len);
+    t->slots[at] = (yk__slot){ hash, (uint32_t)(t->pool.len / 8) + 1 };
+    yk__record *r = (yk__record *)(t->pool.at + t->pool.len);
     *r = (yk__record){ hash, (uint32_t)len };
-    memcpy((char *)(r + 1) + t->fold->value_size, key, len);
-    t->pool_len += size;
+    memcpy((char *)(r + 1) + t->in_record, key, len);
+    t->pool.len += size;
     t->used++;
     *found = r;
     *is_new = true;
@@ -231,6 +250,59 @@ int yk__table_add(yk__table *t, const char *key, size_t len, const void *value)
     return 0;
 }
 
+/* A value in the pool of values. */
+typedef struct listed {
+    uint32_t next, len;
+    char bytes[];
+} listed;
+
+static listed *listed_at(const yk__table *t, uint32_t at)
+{
+    return (listed *)(t->values.at + (size_t)(at - 1) * 8);
+}
+
+int yk__table_append(yk__table *t, const char *key, size_t len, const char *value, size_t size)
+{
+    yk__record *r;
+    bool is_new;
+    size_t need = (sizeof(listed) + size + 7) & ~(size_t)7;
+    int err = size > UINT32_MAX ? UV_E2BIG : reserve(&t->values, need);
+    if (!err)
+        err = find_or_make(t, key, len, &r, &is_new);
+    if (err)
+        return err;
+    yk__group *group = (yk__group *)(r + 1);
+    if (is_new)
+        *group = (yk__group){ 0 };
+    if (r->len & YK__POISONED)
+        return 0;
+    if (__builtin_add_overflow(group->size, size + sizeof(uint32_t), &group->size))
+        return UV_E2BIG;
+    uint32_t at = (uint32_t)(t->values.len / 8) + 1;
+    listed *v = listed_at(t, at);
+    *v = (listed){ .len = (uint32_t)size };
+    if (size > 0)
+        memcpy(v->bytes, value, size);
+    t->values.len += need;
+    if (group->last)
+        listed_at(t, group->last)->next = at;
+    else
+        group->first = at;
+    group->last = at;
+    return 0;
+}
+
+void yk__table_copy_group(const yk__table *t, const yk__record *r, char *to)
+{
+    const yk__group *group = (const yk__group *)(r + 1);
+    for (uint32_t at = group->first; at; at = listed_at(t, at)->next) {
+        const listed *v = listed_at(t, at);
+        memcpy(to, &v->len, sizeof v->len);
+        memcpy(to + sizeof v->len, v->bytes, v->len);
+        to += sizeof v->len + v->len;
+    }
+}
+
 int yk__table_poison(yk__table *t, const char *key, size_t len, int code)
 {
     yk__record *r;
@@ -239,9 +311,14 @@ int yk__table_poison(yk__table *t, const char *key, size_t len, int code)
     if (err)
         return err;
     if (is_new)
-        memset(r + 1, 0, t->fold->value_size);
+        memset(r + 1, 0, t->in_record);
     uint64_t error[1] = { 0 };
     memcpy(error, &code, sizeof code);
     yk__fold_into(t->fold, r + 1, &r->len, error, true);
     return 0;
+}
+
+int yk__table_copy_poison(yk__table *t, const yk__table *from, const yk__record *r)
+{
+    return yk__table_poison(t, yk__table_key(from, r), r->len & YK__KEY_MAX, poison_code(r + 1));
 }

@@ -1,5 +1,5 @@
-/* mapreduce/table.h - what a worker keeps of one split: a value a key, folded as they come.
- * Not installed.
+/* mapreduce/table.h - what a worker keeps of one split: keys, and for each a value that is folded
+ * as they come, or all its values. Not installed.
  *
  * Open addressing over slots of eight bytes, which point into one pool of records. A key is copied
  * once, when it is new. Emptying a table keeps its memory for the next split.
@@ -8,7 +8,10 @@
  *
  *     uint32 hash | uint32 length of the key, YK__POISONED if its fold failed | value | key
  *
- * The value of a poisoned record begins with the error, an int.
+ * The value of a poisoned record begins with the error, an int. Where values are grouped, it is a
+ * yk__group: the head of a list of values in a second pool, where each is
+ *
+ *     uint32 next | uint32 length | bytes, padded to 8
  */
 #ifndef YOKE_MAPREDUCE_TABLE_H
 #define YOKE_MAPREDUCE_TABLE_H
@@ -22,6 +25,12 @@
 #define YK__POISONED 0x80000000u
 #define YK__KEY_MAX  0x7fffffffu
 
+/* What a job's values are. */
+typedef struct yk__form {
+    uint32_t value_size; /* of those that fold */
+    bool grouped;
+} yk__form;
+
 typedef struct yk__record {
     uint32_t hash;
     uint32_t len; /* with the flag */
@@ -32,17 +41,32 @@ typedef struct yk__slot {
     uint32_t at; /* 1 + the record's offset in the pool in units of 8 bytes; 0: free */
 } yk__slot;
 
+/* Places in the pool of values are 1 + the offset in units of 8 bytes; 0: none. */
+typedef struct yk__group {
+    uint32_t first, last;
+    uint32_t size; /* of the values, each with a length of four bytes before it */
+    uint32_t unused;
+} yk__group;
+
+typedef struct yk__pool {
+    char *at;
+    size_t len, cap;
+} yk__pool;
+
 typedef struct yk__table {
-    const yk_fold *fold;
-    uint64_t seed; /* of the hash; the same for a whole job */
+    const yk_fold *fold; /* NULL: values are grouped */
+    yk__form form;
+    size_t in_record; /* bytes of a value, or of a group's head */
+    uint64_t seed;    /* of the hash; the same for a whole job */
     yk__slot *slots;
     size_t mask; /* their number, a power of two, less one */
     size_t used;
-    char *pool;
-    size_t pool_len, pool_cap;
+    yk__pool pool;
+    yk__pool values; /* of groups */
 } yk__table;
 
-/* Zeroed memory is a table without memory, which yk__table_begin makes ready for a split. */
+/* Zeroed memory is a table without memory, which yk__table_begin makes ready for a split. A fold of
+ * NULL: values are grouped. */
 int yk__table_begin(yk__table *t, const yk_fold *fold, uint64_t seed);
 void yk__table_free(yk__table *t);
 
@@ -50,16 +74,45 @@ void yk__table_free(yk__table *t);
  * marks its key and is no error here. */
 int yk__table_add(yk__table *t, const char *key, size_t len, const void *value);
 
+/* Adds a value to the key's group. UV_E2BIG: more than 4 GiB for one key. */
+int yk__table_append(yk__table *t, const char *key, size_t len, const char *value, size_t size);
+
 /* Marks the key as failed with `code`. */
 int yk__table_poison(yk__table *t, const char *key, size_t len, int code);
 
+/* Marks the key of a poisoned record of another table as failed. */
+int yk__table_copy_poison(yk__table *t, const yk__table *from, const yk__record *r);
+
 uint32_t yk__hash(const char *key, size_t len, uint64_t seed);
 
-/* The bytes that a record takes in the pool. */
-static inline size_t yk__record_size(size_t value_size, uint32_t len)
+/* ---- Its records ------------------------------------------------------------------------- */
+
+/* The one behind `r` in the order in which they came; NULL: the first. NULL behind the last. */
+const yk__record *yk__table_next(const yk__table *t, const yk__record *r);
+
+static inline const char *yk__table_key(const yk__table *t, const yk__record *r)
 {
-    return (sizeof(yk__record) + value_size + (len & YK__KEY_MAX) + 7) & ~(size_t)7;
+    return (const char *)(r + 1) + t->in_record;
 }
+
+/* Whether it has a list of values. */
+static inline bool yk__table_is_group(const yk__table *t, const yk__record *r)
+{
+    return t->form.grouped && !(r->len & YK__POISONED);
+}
+
+/* The bytes of its value as it travels. */
+static inline uint32_t yk__table_value_size(const yk__table *t, const yk__record *r)
+{
+    if (!t->form.grouped)
+        return t->form.value_size;
+    return r->len & YK__POISONED ? (uint32_t)sizeof(int) : ((const yk__group *)(r + 1))->size;
+}
+
+/* Writes the values of a group one after the other, each behind its length. */
+void yk__table_copy_group(const yk__table *t, const yk__record *r, char *to);
+
+/* ---- Folding --------------------------------------------------------------------------------- */
 
 /* Takes `value` into `into`; a poisoned side, or a fold that fails, poisons. *len is the length
  * with its flag. */

@@ -37,14 +37,24 @@ int yk_write_u64(yk_writer *to, uint64_t number)
     return yk_write(to, digits + at, sizeof digits - at);
 }
 
-static int tsv_record(yk_writer *to, yk_str key, const void *value, void *arg)
+static void write_columns(yk_writer *to, yk_str value)
 {
-    (void)arg;
-    const uint64_t *column = value;
-    yk_write(to, key.at, key.len);
-    for (size_t i = 0; i < to->fold->value_size / sizeof *column; i++) {
+    const uint64_t *column = (const uint64_t *)value.at;
+    for (size_t i = 0; i < value.len / sizeof *column; i++) {
         yk_write(to, "\t", 1);
         yk_write_u64(to, column[i]);
+    }
+}
+
+static int tsv_record(yk_writer *to, yk_str key, yk_str value, void *arg)
+{
+    (void)arg;
+    yk_write(to, key.at, key.len);
+    if (to->form.grouped) {
+        yk_write(to, "\t", 1);
+        yk_write(to, value.at, value.len);
+    } else {
+        write_columns(to, value);
     }
     return yk_write(to, "\n", 1);
 }

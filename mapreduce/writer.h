@@ -3,15 +3,15 @@
 #define YOKE_MAPREDUCE_WRITER_H
 
 #include "../executor/job.h"
-#include "fold.h"
 #include "output.h"
 #include "sink.h"
+#include "table.h"
 
 struct yk_writer {
     yk__output *out;
-    const yk_job *job;   /* asked whether to stop; may be NULL */
-    const yk_fold *fold; /* of the values that are written */
-    int err;             /* the first error; nothing is written after it */
+    const yk_job *job; /* asked whether to stop; may be NULL */
+    yk__form form;     /* of the values that are written */
+    int err;           /* the first error; nothing is written after it */
     size_t len;
     char buffer[64 * 1024];
 };

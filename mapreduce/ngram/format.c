@@ -73,9 +73,9 @@ static int json_begin(yk_writer *to, void *arg)
     return yk_write(to, "[", 1);
 }
 
-static int json_record(yk_writer *to, yk_str key, const void *value, void *arg)
+static int json_record(yk_writer *to, yk_str key, yk_str value, void *arg)
 {
-    const ngram_counts *counts = value;
+    const ngram_counts *counts = (const ngram_counts *)value.at;
     ngram_form *form = arg;
     yk_write_text(to, form->written++ ? ",\n {\"ngram\": " : "\n {\"ngram\": ");
     write_json_string(to, key);
@@ -161,9 +161,9 @@ static void widen(size_t *width, size_t needed)
         *width = needed;
 }
 
-static int table_measure(yk_str key, const void *value, void *arg)
+static int table_measure(yk_str key, yk_str value, void *arg)
 {
-    const ngram_counts *counts = value;
+    const ngram_counts *counts = (const ngram_counts *)value.at;
     ngram_form *form = arg;
     char digits[27];
     widen(&form->name_width, shown_width(key));
@@ -185,9 +185,9 @@ static int table_begin(yk_writer *to, void *arg)
     return yk_write(to, "\n", 1);
 }
 
-static int table_record(yk_writer *to, yk_str key, const void *value, void *arg)
+static int table_record(yk_writer *to, yk_str key, yk_str value, void *arg)
 {
-    const ngram_counts *counts = value;
+    const ngram_counts *counts = (const ngram_counts *)value.at;
     const ngram_form *form = arg;
     char digits[27];
     write_name(to, key, form->name_width);

@@ -378,7 +378,7 @@ static void test_what_cannot_work_is_said_before_any_work(void **state)
     free(in);
 }
 
-static int refuse_record(yk_writer *to, yk_str key, const void *value, void *arg)
+static int refuse_record(yk_writer *to, yk_str key, yk_str value, void *arg)
 {
     (void)value;
     (void)arg;

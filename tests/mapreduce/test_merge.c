@@ -5,6 +5,8 @@
 #include "executor/wait.h"
 #include "mapreduce/merge.h"
 
+static const yk__form sum_form = { .value_size = sizeof(uint64_t) };
+
 typedef struct runs {
     char *bytes;
     yk__parts parts;
@@ -26,7 +28,7 @@ static runs make_runs(const char *text)
     runs r;
     size_t len = yk__parts_measure(&t, &r.parts);
     r.bytes = malloc(len + 1);
-    yk__parts_write(&t, &r.parts, r.bytes);
+    yk__parts_write(&t, &r.parts, 0, r.bytes);
     yk__table_free(&t);
     return r;
 }
@@ -38,15 +40,18 @@ static char *merge_all(const runs *all, size_t n, size_t top, int64_t *code)
     yk_future *f[YK__PARTS];
     static yk__span spans[YK__PARTS][8];
     yk__weave weave;
-    yk__weave_begin(&weave, YK_SUM_U64, top ? yk__rank_first : NULL);
+    yk__weave_begin(&weave, sum_form, top ? yk__rank_first : NULL);
     *code = 0;
     for (size_t p = 0; p < YK__PARTS; p++) {
         for (size_t i = 0; i < n; i++)
             spans[p][i] = (yk__span){ all[i].bytes + all[i].parts.at[p],
                                       all[i].bytes + all[i].parts.at[p + 1] };
-        yk__merge_arg arg = {
-            .fold = YK_SUM_U64, .rank = yk__rank_first, .top = top, .sources = n, .from = spans[p]
-        };
+        yk__merge_arg arg = { .fold = YK_SUM_U64,
+                              .form = sum_form,
+                              .rank = yk__rank_first,
+                              .top = top,
+                              .sources = n,
+                              .from = spans[p] };
         f[p] = yk_submit(pool, yk__merge_job, &arg, sizeof arg);
         assert_int_equal(yk_await(f[p]), 0);
         size_t len;
@@ -56,11 +61,12 @@ static char *merge_all(const runs *all, size_t n, size_t top, int64_t *code)
         assert_int_equal(yk__weave_add(&weave, merged, len), 0);
     }
     char *text = calloc(1, 1 << 20), *to = text;
-    yk__view v;
-    uint64_t value;
-    for (size_t k = 0; (!top || k < top) && yk__weave_next(&weave, &v, &value); k++)
-        to += sprintf(to, "%.*s=%llu ", (int)(v.head.len & YK__KEY_MAX), v.key,
-                      (unsigned long long)value);
+    yk_str key, value;
+    for (size_t k = 0; (!top || k < top) && yk__weave_next(&weave, &key, &value); k++) {
+        assert_int_equal(value.len, sizeof(uint64_t));
+        to += sprintf(to, "%.*s=%llu ", (int)(key.len & YK__KEY_MAX), key.at,
+                      *(const unsigned long long *)value.at);
+    }
     for (size_t p = 0; p < YK__PARTS; p++)
         yk_future_unref(f[p]);
     assert_int_equal(yk_executor_close(pool), 0);
@@ -133,7 +139,7 @@ static void test_damaged_result_is_refused(void **state)
 {
     (void)state;
     yk__weave weave;
-    yk__weave_begin(&weave, YK_SUM_U64, NULL);
+    yk__weave_begin(&weave, sum_form, NULL);
     char few[3] = { 0 }, many[sizeof(yk__merged) + 9] = { 0 };
     assert_int_equal(yk__weave_add(&weave, few, sizeof few), YK_EFORMAT);
     assert_int_equal(yk__weave_add(&weave, many, sizeof many), YK_EFORMAT);

@@ -16,13 +16,13 @@ static size_t each_record(const yk__table *t, void (*fn)(const yk__view *, void 
     yk__parts parts;
     size_t len = yk__parts_measure(t, &parts), n = 0;
     char *runs = malloc(len + 1);
-    yk__parts_write(t, &parts, runs);
+    yk__parts_write(t, &parts, 0, runs);
     assert_true(yk__parts_fit(&parts, len));
     for (unsigned p = 0; p < YK__PARTS; p++) {
         const char *at = runs + parts.at[p], *end = runs + parts.at[p + 1];
         yk__view v;
         uint32_t in_part = 0;
-        for (; yk__run_next(&at, end, t->fold->value_size, &v); in_part++) {
+        for (; yk__run_next(&at, end, t->form, &v); in_part++) {
             assert_int_equal(yk__part_of(v.head.hash), p);
             fn(&v, arg);
         }
@@ -155,11 +155,11 @@ static void test_damaged_runs_are_noticed(void **state)
     assert_int_equal(len, sizeof(yk__record) + 8 + 3);
     char run[64];
     yk__parts_measure(&t, &parts);
-    yk__parts_write(&t, &parts, run);
+    yk__parts_write(&t, &parts, 0, run);
     for (size_t cut = 0; cut < len; cut++) {
         const char *at = run;
         yk__view v;
-        assert_false(yk__run_next(&at, run + cut, 8, &v));
+        assert_false(yk__run_next(&at, run + cut, t.form, &v));
     }
     yk__table_free(&t);
 }

@@ -1,0 +1,41 @@
+/* mapreduce/emit.c - where emitted records go. */
+#include "emit.h"
+
+#include <uv.h>
+
+static int keep_error(yk_emitter *out, int err)
+{
+    if (err && !out->err)
+        out->err = err;
+    return err;
+}
+
+int yk_emit(yk_emitter *out, yk_str key, const void *value)
+{
+    if (!out->table || !out->table->fold)
+        return keep_error(out, UV_EINVAL);
+    return keep_error(out, yk__table_add(out->table, key.at, key.len, value));
+}
+
+int yk_emit_u64(yk_emitter *out, yk_str key, uint64_t value)
+{
+    if (!out->table || out->table->form.value_size != sizeof value)
+        return keep_error(out, UV_EINVAL);
+    return keep_error(out, yk__table_add(out->table, key.at, key.len, &value));
+}
+
+int yk_emit_bytes(yk_emitter *out, yk_str key, yk_str value)
+{
+    if (out->results)
+        return keep_error(out, yk__results_add(out->results, key, value));
+    if (!out->table->form.grouped)
+        return keep_error(out, UV_EINVAL);
+    return keep_error(out, yk__table_append(out->table, key.at, key.len, value.at, value.len));
+}
+
+int yk_emit_error(yk_emitter *out, yk_str key, int code)
+{
+    if (!out->table)
+        return keep_error(out, code);
+    return keep_error(out, yk__table_poison(out->table, key.at, key.len, code));
+}

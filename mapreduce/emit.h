@@ -1,0 +1,15 @@
+/* mapreduce/emit.h - what user's functions emit to. Not installed. */
+#ifndef YOKE_MAPREDUCE_EMIT_H
+#define YOKE_MAPREDUCE_EMIT_H
+
+#include "reducer.h"
+#include "split.h"
+#include "table.h"
+
+struct yk_emitter {
+    yk__table *table;     /* of map and combine; or */
+    yk__results *results; /* of reduce */
+    int err;              /* the first error; it fails the piece or the key */
+};
+
+#endif
