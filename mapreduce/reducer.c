@@ -157,12 +157,12 @@ static bool more_of_key(yk_values *values)
 static int begin_key(reducer *r)
 {
     r->key_len = r->view.head.len & YK__KEY_MAX;
-    if (r->key_len > r->key_cap) {
-        char *key = realloc(r->key, r->key_len * 2);
+    if (!r->key || r->key_len > r->key_cap) {
+        char *key = realloc(r->key, r->key_len * 2 + 16);
         if (!key)
             return UV_ENOMEM;
         r->key = key;
-        r->key_cap = r->key_len * 2;
+        r->key_cap = r->key_len * 2 + 16;
     }
     if (r->key_len > 0)
         memcpy(r->key, r->view.key, r->key_len);
