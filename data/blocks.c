@@ -15,8 +15,10 @@
 #include "data/reader.h"
 #include "executor/error.h"
 
-#define PIECE      ((size_t)1 << 20)      /* read at once */
-#define BUFFER     (PIECE + (PIECE >> 2)) /* room for a zstd frame that ends with its last row */
+#define PIECE ((size_t)1 << 20) /* read at once */
+#define BUFFER                                                                   \
+    (PIECE + (PIECE >> 2)) /* room for a zstd frame that ends with its last row; \
+                              whole pages */
 #define TAIL_PIECE ((size_t)1 << 16)
 
 typedef enum phase { SKIP, BODY, TAIL, DONE } phase;
@@ -102,7 +104,7 @@ static int begin(yk_blocks *b, const char *name, yk__source *source, const struc
         source->end = b->range.file_size; /* what was appended since is not of this job */
     }
     if (!b->buffer) {
-        b->buffer = malloc(BUFFER);
+        b->buffer = aligned_alloc(YK__PAGE, BUFFER);
         b->capacity = BUFFER;
     }
     if (!b->buffer) {
@@ -139,27 +141,36 @@ int yk_blocks_open_fd(yk_blocks *blocks, int fd, const char *name, const yk_rang
 
 /* ---- blocks ---- */
 
-/* Moves what is left to the buffer's beginning and sees to it that `room` bytes follow. */
+/* A buffer twice as large, with what is in it. */
+static int grow(yk_blocks *b)
+{
+    size_t capacity = 2 * b->capacity;
+    char *buffer = aligned_alloc(YK__PAGE, capacity);
+    if (!buffer)
+        return yk__reader_fail(&b->reader, UV_ENOMEM, "a row too long for the memory");
+    memcpy(buffer + b->at, b->buffer + b->at, b->have - b->at);
+    free(b->buffer);
+    b->buffer = buffer;
+    b->capacity = capacity;
+    return 0;
+}
+
+/* Moves what is left to the buffer's first page and sees to it that `room` bytes follow. */
 static int make_room(yk_blocks *b, size_t room)
 {
-    size_t left = b->have - b->at;
+    size_t left = b->have - b->at, lead = yk__source_lead(&b->reader.source, left);
     if (left >= YK_RECORD_MAX)
         return yk__reader_fail(&b->reader, YK_EFORMAT,
                                "a row of more than %zu MiB (no line ends?), %" PRIu64
                                " bytes into the range at byte %" PRIu64,
                                YK_RECORD_MAX >> 20, b->offset, b->range.begin);
-    memmove(b->buffer, b->buffer + b->at, left);
-    b->searched -= b->at;
-    b->have = left;
-    b->at = 0;
-    if (b->capacity - left >= room)
-        return 0;
-    size_t capacity = 2 * b->capacity;
-    char *buffer = realloc(b->buffer, capacity);
-    if (!buffer)
-        return yk__reader_fail(&b->reader, UV_ENOMEM, "a row too long for the memory");
-    b->buffer = buffer;
-    b->capacity = capacity;
+    int err = b->capacity < lead + left + room ? grow(b) : 0;
+    if (err)
+        return err;
+    memmove(b->buffer + lead, b->buffer + b->at, left);
+    b->searched = b->searched - b->at + lead;
+    b->at = lead;
+    b->have = lead + left;
     return 0;
 }
 
@@ -216,10 +227,10 @@ static int skip(yk_blocks *b)
             return check_end(b);
         }
         b->text += (uint64_t)got;
-        const char *lf = memchr(b->buffer, '\n', b->have);
-        b->at = lf ? (size_t)(lf + 1 - b->buffer) : b->have;
-        b->searched = b->at;
-        b->offset += b->at;
+        const char *lf = memchr(b->buffer + b->at, '\n', (size_t)got);
+        size_t end = lf ? (size_t)(lf + 1 - b->buffer) : b->have;
+        b->offset += end - b->at;
+        b->at = b->searched = end;
         if (lf) {
             b->phase = BODY;
             return 0;

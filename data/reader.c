@@ -68,14 +68,15 @@ static int fill(yk_reader *r, size_t want)
     size_t have = r->in_end - r->in_at;
     if (have >= want || r->in_last)
         return 0;
-    memmove(r->in, r->in + r->in_at, have);
-    r->in_at = 0;
-    r->in_end = have;
-    int64_t got = yk__source_read(&r->source, r->in + have, YK__IN_SIZE - have);
+    size_t lead = yk__source_lead(&r->source, have), size = YK__IN_SIZE - have;
+    memmove(r->in + lead, r->in + r->in_at, have);
+    r->in_at = lead;
+    r->in_end = lead + have;
+    int64_t got = yk__source_read(&r->source, r->in + r->in_end, size);
     if (got < 0)
         return fail_read(r, (int)got);
     r->in_end += (size_t)got;
-    r->in_last = have + (size_t)got < YK__IN_SIZE;
+    r->in_last = (size_t)got < size;
     return 0;
 }
 
@@ -241,7 +242,7 @@ static int find_packing(yk_reader *r)
 {
     int err = fill(r, 4);
     if (!err)
-        r->packing = yk__packing_of(r->in, r->in_end);
+        r->packing = yk__packing_of(r->in + r->in_at, r->in_end - r->in_at);
     return err;
 }
 
@@ -258,7 +259,7 @@ int yk__reader_begin(yk_reader *r, const char *name, const yk__source *source, y
     r->message[0] = '\0';
     r->name = strdup(name);
     if (!r->in && packing != YK_PLAIN)
-        r->in = malloc(YK__IN_SIZE);
+        r->in = aligned_alloc(YK__PAGE, YK__IN_SIZE + YK__PAGE);
     int err = !r->name || (!r->in && packing != YK_PLAIN) ? UV_ENOMEM : 0;
     if (!err && packing == YK_UNKNOWN)
         err = find_packing(r);
