@@ -35,7 +35,7 @@ install(FILES
 install(FILES mapreduce/mapreduce.h mapreduce/fold.h mapreduce/reduce.h mapreduce/sink.h mapreduce/split.h
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/yoke/mapreduce)
 
-set(YOKE_PC_REQUIRES "libuv openssl libzstd zlib")
+set(YOKE_PC_REQUIRES "libuv openssl libzstd zlib lmdb")
 if(ISAL_FOUND)
     string(APPEND YOKE_PC_REQUIRES " libisal")
 endif()
