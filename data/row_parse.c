@@ -92,8 +92,14 @@ const char *ngram__parse_counts(ngram__counts *counts, const ngram__line *line, 
     reason = parse_count(&c.volume_count, &p, stop, separator, volume_reasons);
     if (reason)
         return reason;
-    if (p < stop && separator == '\t')
-        return "more than four fields";
+    if (p < stop && separator == '\t') { /* version 1: what was read are pages */
+        p++;
+        reason = parse_count(&c.volume_count, &p, stop, separator, volume_reasons);
+        if (reason)
+            return reason;
+        if (p < stop)
+            return "more than five fields";
+    }
     if (p < stop && *p == ',')
         return "more than three numbers for a year";
     c.next = p < stop ? p + 1 : NULL;

@@ -1,9 +1,10 @@
 /* yoke/data/rows.h - the rows of the Google Books Ngram dataset.
  *
+ *   version 1   ngram TAB year TAB match_count TAB page_count TAB volume_count LF
  *   version 2   ngram TAB year TAB match_count TAB volume_count LF          a row for every year
  *   version 3   ngram TAB year,match,volumes TAB year,match,volumes ... LF  a row for every n-gram
  *
- * Which of the two is told row by row. An n-gram is bytes without TAB and LF, and not empty; NUL
+ * Which of them is told row by row; pages are checked and left out. An n-gram is bytes without TAB and LF, and not empty; NUL
  * bytes and invalid UTF-8 are bytes like any others. Years are 1 to 9999 in at most four digits,
  * counts are decimal digits and fit 64 bits. A CR before the LF is accepted.
  *

@@ -40,25 +40,29 @@ static bool number(parser *s, uint64_t *value)
     return s->p > first;
 }
 
-static bool comma(parser *s)
+static bool skip(parser *s, char separator)
 {
-    if (s->p < s->end && *s->p == ',') {
+    if (s->p < s->end && *s->p == separator) {
         s->p++;
         return true;
     }
-    s->reason = "a year needs four numbers with commas between";
+    s->reason = separator == ',' ? "a year needs four numbers with commas between"
+                                 : "a year needs four numbers with TABs between";
     return false;
 }
 
-/* year,match_count,page_count,volume_count and a space behind it. */
+/* year,match_count,page_count,volume_count and a space behind it; or TABs instead of the commas. */
 static bool entry(parser *s, ngram_total *total)
 {
     uint64_t year;
     ngram_total t;
-    if (!number(s, &year) || !comma(s) || !number(s, &t.match_count) || !comma(s) ||
-        !number(s, &t.page_count) || !comma(s) || !number(s, &t.volume_count))
+    if (!number(s, &year))
         return false;
-    if (s->p < s->end && !is_space(*s->p))
+    char c = s->p < s->end && *s->p == '\t' ? '\t' : ',';
+    if (!skip(s, c) || !number(s, &t.match_count) || !skip(s, c) || !number(s, &t.page_count) ||
+        !skip(s, c) || !number(s, &t.volume_count))
+        return false;
+    if (s->p < s->end && (c == '\t' ? *s->p != '\n' && *s->p != '\r' : !is_space(*s->p)))
         s->reason = "a year has four numbers and no more";
     else if (year < 1 || year > 9999)
         s->reason = "year is out of range (1 to 9999)";
@@ -92,12 +96,12 @@ static const char *complete(ngram_totals *totals)
     return NULL;
 }
 
-/* Space for every entry there can be: each has at least three commas. */
+/* Space for every entry there can be: each has at least three commas, or as many TABs. */
 static ngram_totals *room_for(const char *text, size_t length)
 {
     size_t commas = 0;
     for (size_t i = 0; i < length; i++)
-        commas += text[i] == ',';
+        commas += text[i] == ',' || text[i] == '\t';
     return calloc(1, sizeof(ngram_totals) + (commas / 3 + 1) * sizeof(ngram_total));
 }
 

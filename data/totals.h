@@ -1,8 +1,9 @@
 /* yoke/data/totals.h - the dataset's total counts: how many words were printed in each year.
  *
- * One line: a leading space and TAB, then year,match_count,page_count,volume_count for every year,
- * separated by TAB. Entries on lines of their own are read as well. The files are small (13 KB),
- * and may be packed like any input.
+ * Versions 2 and 3: one line, a leading space and TAB, then
+ * year,match_count,page_count,volume_count for every year, separated by TAB; entries on lines of
+ * their own are read as well. Version 1: a line for every year, with TABs between its four numbers.
+ * The files are small (13 KB), and may be packed like any input.
  */
 #ifndef YOKE_DATA_TOTALS_H
 #define YOKE_DATA_TOTALS_H

@@ -60,8 +60,13 @@ static const refusal refusals[] = {
     { "word\t1999\t1\t1 ", "volume count is not a number" },
     { "word\t1999\t1\t1\r", NULL }, /* the CR of a CRLF */
     { "word\t1999\t1\t18446744073709551616", "volume count is larger than 64 bits" },
-    { "word\t1999\t1\t1\t1", "more than four fields" },
-    { "word\t1999\t1\t1\t", "more than four fields" },
+    { "word\t1999\t1\t1\t1", NULL }, /* version 1 */
+    { "word\t1999\t1\t1\t", "no volume count" },
+    { "word\t1999\t1\tx\t1", "volume count is not a number" },
+    { "word\t1999\t1\t1\tx", "volume count is not a number" },
+    { "word\t1999\t1\t1\t18446744073709551616", "volume count is larger than 64 bits" },
+    { "word\t1999\t1\t1\t1\t1", "more than five fields" },
+    { "word\t1999\t1\t1\t1\t", "more than five fields" },
     { "word\t1999,1,1,1", "more than three numbers for a year" },
     { "word\t1999,1", "no volume count" },
     { "word\t1999,1,", "no volume count" },
@@ -564,11 +569,91 @@ static void test_rows_are_quoted_readably(void **state)
     check_quote("", 0, 8, "");
 }
 
+/* ---- every release ---- */
+
+static const char *const kinds_of_ngram[] = {
+    "word",
+    "two words",
+    "a b c d e",
+    "run_VERB",
+    "_NOUN_",
+    "the_DET _NOUN_ of",
+    "_START_ It_PRON",
+    "end _END_",
+    "_ROOT_=>will_VERB",
+    "drink=>water_NOUN",
+    "=>",
+    ",",
+    "1,5",
+    "\"",
+    "_",
+    "_.",
+    "\xd1\x81\xd0\xbb\xd0\xbe\xd0\xb2\xd0\xbe_NOUN", /* Russian */
+    "\xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d",              /* Hebrew */
+    "\xe4\xb8\xad\xe5\x9b\xbd \xe4\xba\xba",         /* Chinese */
+    "\xc3\xbc"
+    "ber",
+    "na\xc3\xafve_ADJ", /* German, French */
+};
+
+/* The same three years of an n-gram in a version's layout, many of them so that runs are folded. */
+static void add_ngram(bytes *b, const char *ngram, int version)
+{
+    static const unsigned match[] = { 1, 12345, 123456789 };
+    for (int i = 0; i < 3; i++) {
+        if (version == 3)
+            bytes_format(b, "%s\t%d,%u,%d", i ? "" : ngram, 1899 + i, match[i], i + 1);
+        else if (version == 2)
+            bytes_format(b, "%s\t%d\t%u\t%d\n", ngram, 1899 + i, match[i], i + 1);
+        else
+            bytes_format(b, "%s\t%d\t%u\t%u\t%d\n", ngram, 1899 + i, match[i], match[i], i + 1);
+    }
+    if (version == 3)
+        bytes_text(b, "\n");
+}
+
+static void test_all_versions_give_the_same_numbers(void **state)
+{
+    (void)state;
+    for (int version = 1; version <= 3; version++) {
+        bytes b = { 0 };
+        size_t count = sizeof kinds_of_ngram / sizeof *kinds_of_ngram;
+        for (size_t i = 0; i < count; i++)
+            add_ngram(&b, kinds_of_ngram[i], version);
+        char *block = block_of(b.data, b.size);
+        ngram_rows rows;
+        ngram_group g;
+        ngram_entry e;
+        ngram_rows_init(&rows, block, block + b.size, all_years);
+        for (size_t i = 0; i < count; i++) {
+            assert_int_equal(ngram_rows_next(&rows, &g), 1);
+            assert_int_equal(g.length, strlen(kinds_of_ngram[i]));
+            assert_memory_equal(g.ngram, kinds_of_ngram[i], g.length);
+            assert_int_equal(g.match_count, 1 + 12345 + 123456789);
+            assert_int_equal(g.volume_count, 6);
+            assert_int_equal(g.entries, 3);
+        }
+        assert_int_equal(ngram_rows_next(&rows, &g), 0);
+        ngram_rows_init(&rows, block, block + b.size, (ngram_years){ 1900, 1900 });
+        for (size_t i = 0; i < count; i++) {
+            assert_int_equal(ngram_rows_next_entry(&rows, &e), 1);
+            assert_memory_equal(e.ngram, kinds_of_ngram[i], e.length);
+            assert_int_equal(e.year, 1900);
+            assert_int_equal(e.match_count, 12345);
+            assert_int_equal(e.volume_count, 2);
+        }
+        assert_int_equal(ngram_rows_next_entry(&rows, &e), 0);
+        free(block);
+        bytes_free(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_malformed_row_is_told_with_place_and_reason),
         cmocka_unit_test(test_a_bad_row_in_a_run_loses_no_good_one),
+        cmocka_unit_test(test_all_versions_give_the_same_numbers),
         cmocka_unit_test(test_a_bad_year_of_a_long_row_spoils_the_whole_row),
         cmocka_unit_test(test_a_sum_past_64_bits_is_an_error),
         cmocka_unit_test(test_an_overflow_deep_in_a_long_run_is_found_soon),

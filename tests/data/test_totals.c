@@ -25,6 +25,9 @@ static void test_what_is_no_total_count_is_refused(void **state)
         { "10000,1,2,3", "year is out of range" },
         { "1990,18446744073709551616,2,3", "larger than 64 bits" },
         { "1990,1,2,3\t1991,1,2,3\t1990,1,2,3", "a year comes twice" },
+        { "1990\t1\t2\n", "four numbers with TABs between, at byte 8" },
+        { "1990\t1\t2\t3\t4\n", "no more, at byte 10" },
+        { "1990\t1,2,3\n", "four numbers with TABs between, at byte 6" },
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         ngram_totals *totals = NULL;
@@ -76,6 +79,8 @@ static void test_layouts(void **state)
 {
     (void)state;
     static const char *const good[] = {
+        " \n1470\t984\t10\t1\n1990\t18446744073709551615\t2\t3\n",
+        "1470\t984\t10\t1\r\n1990\t18446744073709551615\t2\t3",
         " \t1470,984,10,1\t1990,18446744073709551615,2,3\t",
         "1470,984,10,1\t1990,18446744073709551615,2,3",
         "1990,18446744073709551615,2,3\r\n1470,984,10,1\r\n",
