@@ -168,33 +168,20 @@ static int end_zstd(yk__packer *p)
 /* Gives away the first `size` bytes of the slot; the rest begins the next chunk. */
 static int submit(yk__packer *p, size_t size, bool last)
 {
-    yk__slot *s = yk__pipeline_slot(p->pipeline);
+    const yk__slot *s = yk__pipeline_slot(p->pipeline);
     extra *x = s->extra;
-    size_t rest = s->in.len - size;
-    yk__buffer tail = { 0 };
     char before[DICTIONARY];
-    size_t before_size = size < DICTIONARY ? size : DICTIONARY;
-    if (rest && yk__buffer_reserve(&tail, rest))
-        return UV_ENOMEM;
-    if (rest)
-        memcpy(tail.at, s->in.at + size, rest);
-    if (p->o.packing == YK_GZIP && size)
+    size_t before_size = p->o.packing != YK_GZIP ? 0 : size < DICTIONARY ? size : DICTIONARY;
+    if (before_size)
         memcpy(before, s->in.at + size - before_size, before_size);
-    s->in.len = size;
     x->last = last;
     p->begun = true;
-    int err = yk__pipeline_submit(p->pipeline);
-    s = yk__pipeline_slot(p->pipeline);
-    x = s->extra;
-    if (!err && rest && !(err = yk__buffer_reserve(&s->in, rest))) {
-        memcpy(s->in.at, tail.at, rest);
-        s->in.len = rest;
-    }
-    x->before_size = p->o.packing == YK_GZIP ? before_size : 0;
-    if (x->before_size)
-        memcpy(x->before, before, before_size);
     p->searched = 0;
-    free(tail.at);
+    int err = yk__pipeline_submit_first(p->pipeline, size);
+    x = yk__pipeline_slot(p->pipeline)->extra;
+    x->before_size = before_size;
+    if (before_size)
+        memcpy(x->before, before, before_size);
     return err;
 }
 

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <uv.h>
 
 #define SLOTS_MAX (YK__PIPELINE_THREADS + 2)
@@ -163,6 +164,28 @@ int yk__pipeline_submit(yk__pipeline *p)
     pthread_mutex_unlock(&p->lock);
     take(p, next); /* of a round ago */
     return p->failed;
+}
+
+int yk__pipeline_submit_first(yk__pipeline *p, size_t size)
+{
+    yk__slot *slot = yk__pipeline_slot(p);
+    yk__buffer rest = { 0 };
+    size_t more = slot->in.len - size;
+    if (more && yk__buffer_reserve(&rest, more))
+        return UV_ENOMEM;
+    if (more)
+        memcpy(rest.at, slot->in.at + size, more);
+    slot->in.len = size;
+    int err = yk__pipeline_submit(p);
+    slot = yk__pipeline_slot(p);
+    if (!err && more)
+        err = yk__buffer_reserve(&slot->in, more);
+    if (!err && more) {
+        memcpy(slot->in.at, rest.at, more);
+        slot->in.len = more;
+    }
+    free(rest.at);
+    return err;
 }
 
 int yk__pipeline_finish(yk__pipeline *p)

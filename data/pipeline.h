@@ -56,6 +56,10 @@ yk__slot *yk__pipeline_slot(yk__pipeline *pipeline);
 /* Returns 0, or the first error of all, in the order of the slots; after it nothing is taken. */
 int yk__pipeline_submit(yk__pipeline *pipeline);
 int yk__pipeline_finish(yk__pipeline *pipeline);
+
+/* Submits the first `size` bytes of the slot's `in`; the rest begins the next slot's. */
+int yk__pipeline_submit_first(yk__pipeline *pipeline, size_t size);
+
 int yk__pipeline_failed(const yk__pipeline *pipeline);
 
 /* Drops what was not taken. Takes NULL. */

@@ -7,5 +7,7 @@
 extern const ngram_command ngram_count_command;
 extern const ngram_command ngram_top_command;
 extern const ngram_command ngram_gen_command;
+extern const ngram_command ngram_pack_command;
+extern const ngram_command ngram_unpack_command;
 
 #endif
