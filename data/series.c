@@ -20,15 +20,20 @@ static uint8_t *put_varint(uint8_t *to, uint64_t n)
     return to;
 }
 
+static uint8_t *put_point(uint8_t *to, int before, const ngram_point *point)
+{
+    to = put_varint(to, (uint64_t)(point->year - before - 1));
+    to = put_varint(to, point->match_count);
+    return put_varint(to, point->volume_count);
+}
+
 size_t ngram_series_pack(uint8_t *to, const ngram_point *points, size_t count)
 {
     uint8_t *at = to;
     int year = 0;
     *at++ = VERSION;
     for (size_t i = 0; i < count; i++) {
-        at = put_varint(at, (uint64_t)(points[i].year - year - 1));
-        at = put_varint(at, points[i].match_count);
-        at = put_varint(at, points[i].volume_count);
+        at = put_point(at, year, &points[i]);
         year = points[i].year;
     }
     return (size_t)(at - to);
@@ -101,6 +106,66 @@ int ngram_series_unpack(ngram_series **series, const void *packed, size_t size)
     }
     *series = s;
     return 0;
+}
+
+/* ---- The sum of two ------------------------------------------------------------------------- */
+
+/* One of two series that are read side by side; year 0: it has ended. */
+typedef struct side {
+    ngram_unpacker u;
+    ngram_point point;
+} side;
+
+static int advance(side *s)
+{
+    int got = ngram_unpack_next(&s->u, &s->point);
+    if (got == 0)
+        s->point.year = 0;
+    return got < 0 ? got : 0;
+}
+
+/* Is the next year of `s` not behind the one of `other`? */
+static bool is_next(const side *s, const side *other)
+{
+    int year = s->point.year, others = other->point.year;
+    return year != 0 && (others == 0 || year <= others);
+}
+
+static int add_next(ngram_point *sum, side *s)
+{
+    sum->year = s->point.year;
+    bool over = __builtin_add_overflow(sum->match_count, s->point.match_count, &sum->match_count);
+    over |= __builtin_add_overflow(sum->volume_count, s->point.volume_count, &sum->volume_count);
+    return over ? YK_EOVERFLOW : advance(s);
+}
+
+int ngram_series_add(uint8_t *to, size_t *size, const void *a, size_t a_size, const void *b,
+                     size_t b_size)
+{
+    uint8_t *at = to;
+    side x, y;
+    int year = 0, err = ngram_unpack_begin(&x.u, a, a_size);
+    if (!err)
+        err = ngram_unpack_begin(&y.u, b, b_size);
+    if (!err)
+        err = advance(&x);
+    if (!err)
+        err = advance(&y);
+    *at++ = VERSION;
+    while (!err && (x.point.year || y.point.year)) {
+        ngram_point sum = { 0 };
+        bool from_x = is_next(&x, &y), from_y = is_next(&y, &x);
+        if (from_x)
+            err = add_next(&sum, &x);
+        if (from_y && !err)
+            err = add_next(&sum, &y);
+        if (err)
+            break;
+        at = put_point(at, year, &sum);
+        year = sum.year;
+    }
+    *size = (size_t)(at - to);
+    return err;
 }
 
 /* ---- Sums ---------------------------------------------------------------------------------- */

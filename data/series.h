@@ -55,7 +55,12 @@ int ngram_unpack_begin(ngram_unpacker *u, const void *packed, size_t size);
 /* The next year: 1, 0 behind the last one, or YK_EFORMAT, and then again for every further call. */
 int ngram_unpack_next(ngram_unpacker *u, ngram_point *point);
 
-/* ---- Adding series up ------------------------------------------------------------------------ */
+/* Adds two packed series year by year. `to` has room for both sizes together; *size is what was
+ * used of it. YK_EFORMAT as above; YK_EOVERFLOW where a sum passes 64 bits. */
+int ngram_series_add(uint8_t *to, size_t *size, const void *a, size_t a_size, const void *b,
+                     size_t b_size);
+
+/* ---- Adding up any number of series ---------------------------------------------------------- */
 
 /* Counts of every year, summed over any number of series; some 170 KB. */
 typedef struct ngram_sums ngram_sums;

@@ -4,6 +4,8 @@
  * load is cut into transactions of some megabytes, and the map grows ahead of them. Nothing reaches
  * the disk by force before the end, for until then the file has no name.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <lmdb.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -22,7 +24,7 @@
 #define HEADROOM ((size_t)64 << 20) /* of the map, for a transaction */
 
 struct ngram_store_writer {
-    int fd;
+    int fd; /* its own: the caller's may be for writing alone */
     MDB_env *env;
     MDB_txn *txn;
     MDB_dbi ngrams;
@@ -78,10 +80,8 @@ static int end_batch(ngram_store_writer *w)
     return error_of(mdb_txn_commit(txn));
 }
 
-static int open_env(ngram_store_writer *w)
+static int open_env(ngram_store_writer *w, const char *path)
 {
-    char path[32];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", w->fd);
     int code = mdb_env_create(&w->env);
     if (!code)
         code = mdb_env_set_maxdbs(w->env, 2);
@@ -94,15 +94,25 @@ static int open_env(ngram_store_writer *w)
     return err ? err : error_of(mdb_dbi_open(w->txn, NGRAM__NGRAMS, MDB_CREATE, &w->ngrams));
 }
 
-static void free_writer(ngram_store_writer *w)
+/* Ends a transaction that was not committed, and lets LMDB go. */
+static void close_env(ngram_store_writer *w)
 {
     if (w->txn)
         mdb_txn_abort(w->txn);
     if (w->env)
         mdb_env_close(w->env);
+    w->txn = NULL;
+    w->env = NULL;
+}
+
+static void free_writer(ngram_store_writer *w)
+{
+    close_env(w);
     ngram_sums_free(w->sums);
     free(w->last);
     free(w->group);
+    if (w->fd >= 0)
+        close(w->fd);
     free(w);
 }
 
@@ -116,9 +126,15 @@ int ngram_store_begin(ngram_store_writer **writer, int fd)
     ngram_store_writer *w = calloc(1, sizeof *w);
     if (!w)
         return UV_ENOMEM;
-    w->fd = fd;
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    w->fd = open(path, O_RDWR | O_CLOEXEC);
     w->sums = ngram_sums_new();
-    int err = w->sums ? open_env(w) : UV_ENOMEM;
+    int err = w->sums ? 0 : UV_ENOMEM;
+    if (w->fd < 0)
+        err = uv_translate_sys_error(errno);
+    if (!err)
+        err = open_env(w, path);
     if (err) {
         free_writer(w);
         return err;
@@ -293,16 +309,16 @@ static int put_all_about(ngram_store_writer *w, const ngram_store_origin *origin
 
 int ngram_store_finish(ngram_store_writer *w, const ngram_store_origin *origin)
 {
-    int fd = w->fd;
     int err = put_group(w);
     if (!err)
         err = put_all_about(w, origin);
     if (!err)
         err = end_batch(w);
-    free_writer(w);
+    close_env(w);
     if (!err)
-        err = yk__pages_seal(fd);
-    if (!err && fsync(fd) < 0)
-        err = UV_EIO;
+        err = yk__pages_seal(w->fd);
+    if (!err && fsync(w->fd) < 0)
+        err = uv_translate_sys_error(errno);
+    free_writer(w);
     return err;
 }

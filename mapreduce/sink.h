@@ -41,6 +41,10 @@ typedef struct yk_sink {
  * columns; one that was reduced is written as it is. */
 yk_sink yk_sink_tsv(const char *path);
 
+/* The descriptor of the file, for a sink that writes it by itself and nothing by the calls below:
+ * empty, regular, and the engine's to close and to name. UV_EINVAL: the output is none. */
+int yk_writer_file(const yk_writer *to);
+
 /* Errors of writing stay with the writer and fail the job, so the results may be ignored. */
 int yk_write(yk_writer *to, const void *bytes, size_t len);
 int yk_write_text(yk_writer *to, const char *text);

@@ -2,6 +2,7 @@
 #include "writer.h"
 
 #include <string.h>
+#include <uv.h>
 
 int yk__writer_flush(yk_writer *w)
 {
@@ -9,6 +10,11 @@ int yk__writer_flush(yk_writer *w)
         w->err = yk__output_write(w->out, w->buffer, w->len, w->job);
     w->len = 0;
     return w->err;
+}
+
+int yk_writer_file(const yk_writer *to)
+{
+    return to->out->direct ? UV_EINVAL : to->out->fd;
 }
 
 int yk_write(yk_writer *to, const void *bytes, size_t len)

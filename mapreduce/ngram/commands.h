@@ -9,5 +9,6 @@ extern const ngram_command ngram_top_command;
 extern const ngram_command ngram_gen_command;
 extern const ngram_command ngram_pack_command;
 extern const ngram_command ngram_unpack_command;
+extern const ngram_command ngram_index_command;
 
 #endif

@@ -7,6 +7,7 @@
 static const ngram_command *const commands[] = {
     &ngram_count_command,
     &ngram_top_command,
+    &ngram_index_command,
     &ngram_gen_command,
     &ngram_pack_command,
     &ngram_unpack_command,

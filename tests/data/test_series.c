@@ -79,6 +79,51 @@ static size_t pack3(uint8_t *to, int year, uint64_t matches, uint64_t volumes)
     return ngram_series_pack(to, points, 3);
 }
 
+/* Sums of two against the table of sums. */
+static void test_two_are_added(void **state)
+{
+    (void)state;
+    static ngram_point points[2][40], sums[80];
+    uint64_t seed = 9;
+    for (int round = 0; round < 500; round++) {
+        uint8_t packed[2][NGRAM_PACKED_MAX(40)], both[2 * NGRAM_PACKED_MAX(40)];
+        uint8_t wanted[NGRAM_PACKED_MAX(80)];
+        size_t size[2], n, got;
+        ngram_sums *s = ngram_sums_new();
+        for (int i = 0; i < 2; i++) {
+            n = 0;
+            for (int year = 1900 + (int)below(&seed, 9); n < 40 && below(&seed, 20) > 0;
+                 year += 1 + (int)below(&seed, 3)) {
+                uint64_t counts = next_random(&seed) >> (1 + below(&seed, 63));
+                points[i][n++] = (ngram_point){ year, counts, counts >> below(&seed, 63) };
+            }
+            size[i] = ngram_series_pack(packed[i], points[i], n);
+            assert_int_equal(ngram_sums_add(s, packed[i], size[i]), 0);
+        }
+        assert_int_equal(ngram_series_add(both, &got, packed[0], size[0], packed[1], size[1]), 0);
+        assert_in_range(got, 1, size[0] + size[1]);
+        n = ngram_series_pack(wanted, sums, ngram_sums_points(s, sums));
+        assert_int_equal(got, n);
+        assert_memory_equal(both, wanted, n);
+        ngram_sums_free(s);
+    }
+}
+
+static void test_two_that_cannot_be_added(void **state)
+{
+    (void)state;
+    uint8_t a[NGRAM_PACKED_MAX(3)], sum[2 * NGRAM_PACKED_MAX(3)];
+    ngram_point points[] = { { 1900, 1, 1 }, { 1901, 1, UINT64_MAX }, { 1902, 1, 1 } };
+    size_t size = ngram_series_pack(a, points, 3), got;
+    assert_int_equal(ngram_series_add(sum, &got, a, size, a, size), YK_EOVERFLOW);
+    assert_int_equal(ngram_series_add(sum, &got, a, size, "\1", 1), 0);
+    assert_int_equal(got, size);
+    assert_memory_equal(sum, a, size);
+    assert_int_equal(ngram_series_add(sum, &got, a, size, "", 0), YK_EFORMAT);
+    assert_int_equal(ngram_series_add(sum, &got, a, size - 1, a, size), YK_EFORMAT);
+    assert_int_equal(ngram_series_add(sum, &got, "\1\1\1", 3, a, size), YK_EFORMAT);
+}
+
 static void test_sums(void **state)
 {
     (void)state;
@@ -113,6 +158,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_no_series_is_refused),
         cmocka_unit_test(test_what_is_packed_comes_back),
+        cmocka_unit_test(test_two_that_cannot_be_added),
+        cmocka_unit_test(test_two_are_added),
         cmocka_unit_test(test_sums),
     };
     return cmocka_run_group_tests_name("data/series", tests, files_setup, files_teardown);

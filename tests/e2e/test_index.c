@@ -1,0 +1,248 @@
+/* Tests of ngram index: what is refused, what is left behind, and that the store has what awk
+ * finds in the files. */
+#include "e2e/tool.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include "data/store.h"
+
+/* ---- A store as text ------------------------------------------------------------------------- */
+
+static ngram_store *open_store(const char *path)
+{
+    char message[400] = "";
+    ngram_store *s = NULL;
+    if (ngram_store_open(&s, path, message, sizeof message) != 0)
+        fail_msg("%s", message);
+    return s;
+}
+
+/* Writes a line for every year of every n-gram. */
+static void dump_store(const ngram_store *s, const char *to)
+{
+    FILE *f = fopen(to, "we");
+    ngram_cursor *c;
+    ngram_item item;
+    ngram_unpacker u;
+    ngram_point p;
+    uint64_t n = 0;
+    assert_int_equal(ngram_cursor_new(&c, s), 0);
+    int got = ngram_cursor_seek(c, "", 0, &item);
+    for (; got == 1; got = ngram_cursor_next(c, &item), n++) {
+        assert_int_equal(ngram_unpack_begin(&u, item.packed, item.size), 0);
+        while ((got = ngram_unpack_next(&u, &p)) == 1)
+            fprintf(f, "%.*s\t%d\t%llu\t%llu\n", (int)item.length, item.ngram, p.year,
+                    (unsigned long long)p.match_count, (unsigned long long)p.volume_count);
+        assert_int_equal(got, 0);
+    }
+    assert_int_equal(got, 0);
+    assert_true(n == ngram_store_about(s)->ngrams);
+    ngram_cursor_free(c);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void check_dump(const char *store, const char *expected)
+{
+    ngram_store *s = open_store(store);
+    dump_store(s, in_folder("dumped"));
+    ngram_store_close(s);
+    shell("cmp '%s' '%s'", in_folder("dumped"), expected);
+}
+
+/* What awk makes of rows of version 2 in the files. */
+static void expect_years(const char *files, const char *to)
+{
+    shell("cat %s | awk -F'\t' '{ k = $1 \"\\t\" $2; m[k] += $3; v[k] += $4 } END { for (k in m) "
+          "printf \"%%s\\t%%.0f\\t%%.0f\\n\", k, m[k], v[k] }' | "
+          "LC_ALL=C sort -t'\t' -k1,1 -k2,2n > '%s'",
+          files, to);
+}
+
+static void run_well(tool t)
+{
+    if (t.status != 0 || t.err[0] || t.out[0])
+        fail_msg("status %d, said: %s%s", t.status, t.err, t.out);
+    tool_free(&t);
+}
+
+/* ---- What is refused ------------------------------------------------------------------------- */
+
+static void test_wrong_usage(void **state)
+{
+    (void)state;
+    const char *file = write_text("rows", "a\t1900\t1\t1\n");
+    static const struct {
+        const char *option, *value, *said;
+    } wrong[] = {
+        { NULL, NULL, "name the store with -o" },
+        { "-o", "-", "-o -: a store must be a regular file" },
+        { "-o", "/dev/null", "-o /dev/null: a store must be a regular file" },
+        { "-o", "/", "-o /: a store must be a regular file" },
+        { "--release", NULL, "option '--release' needs a value" },
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        tool t = tool_run("index", file, wrong[i].option, wrong[i].value);
+        assert_failed(&t, 2, wrong[i].said);
+        assert_non_null(strstr(t.err, "Try 'ngram index --help'."));
+        tool_free(&t);
+    }
+    tool t = tool_run("index", "-o", in_folder("store"));
+    assert_failed(&t, 2, "no input files");
+    tool_free(&t);
+    assert_int_equal(count_entries(), 1);
+}
+
+static void check_failure(const char *rows, const char *said)
+{
+    const char *file = write_text("rows", rows), *store = write_text("store", "as it was");
+    size_t len;
+    tool t = tool_run("index", file, "-o", store);
+    assert_failed(&t, 1, said);
+    tool_free(&t);
+    char *old = read_bytes(store, &len);
+    assert_string_equal(old, "as it was");
+    free(old);
+    assert_int_equal(count_entries(), 2);
+}
+
+static void test_failures_leave_the_old_store(void **state)
+{
+    (void)state;
+    check_failure("a\t1900\t1\t1\nb\t1900\n", "rows:2: ");
+    check_failure("a\t1900\t18446744073709551615\t1\nb\t1901\t1\t1\na\t1900\t1\t1\n", "\"a\": ");
+    check_failure("a\t1900\t18446744073709551615\t1\nb\t1900\t1\t1\n",
+                  "store: a sum"); /* a year's */
+    tool t = tool_run("index", in_folder("rows"), "-o", in_folder("rows"));
+    assert_failed(&t, 1, "is an input and the output");
+    tool_free(&t);
+}
+
+static void test_an_interruption_leaves_nothing(void **state)
+{
+    (void)state;
+    const char *pipe = in_folder("pipe");
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    tool t = tool_start("index", pipe, "-o", in_folder("store"));
+    int fd = open(pipe, O_WRONLY | O_CLOEXEC); /* it reads now */
+    assert_true(fd >= 0);
+    assert_int_equal(kill(t.pid, SIGINT), 0);
+    tool_wait(&t);
+    close(fd);
+    assert_failed(&t, 130, "ngram: interrupted");
+    tool_free(&t);
+    assert_int_equal(count_entries(), 1);
+}
+
+/* ---- What is in it --------------------------------------------------------------------------- */
+
+static void test_years_that_stand_apart_are_summed(void **state)
+{
+    (void)state;
+    const char *a = write_text("a", "x\t1900\t1\t1\nx\t1901\t2\t2\ny\t1900\t5\t5\nx\t1899\t7\t1\n"
+                                    "x\t1900\t10\t1\nx\t1900\t100\t1\n");
+    const char *b = write_text("b", "x\t1950,1000,1\t1900,3,3\nz z\t2000,0,0\n");
+    run_well(tool_run("index", a, b, "-o", in_folder("store")));
+    check_dump(in_folder("store"),
+               write_text("expected", "x\t1899\t7\t1\nx\t1900\t114\t6\nx\t1901\t2\t2\n"
+                                      "x\t1950\t1000\t1\ny\t1900\t5\t5\nz z\t2000\t0\t0\n"));
+    run_well(tool_run("index", a, b, "-o", in_folder("store"), "--years", "1901:1999"));
+    check_dump(in_folder("store"), write_text("expected", "x\t1901\t2\t2\nx\t1950\t1000\t1\n"));
+    run_well(tool_run("index", write_text("none", ""), "-o", in_folder("store")));
+    check_dump(in_folder("store"), write_text("expected", ""));
+}
+
+static void test_made_up_files_equal_awk(void **state)
+{
+    (void)state;
+    const char *store = in_folder("store"), *expected = in_folder("expected");
+    run_well(tool_run("gen", "--bytes", "3M", "--shards", "3", "-o", in_folder("two")));
+    run_well(tool_run("gen", "--bytes", "1M", "--seed", "5", "-o", in_folder("more")));
+    run_well(tool_run("gen", "--bytes", "1M", "--seed", "5", "-o", in_folder("more.gz")));
+    shell("awk -F'\t' 'NR == 1 || $1 \"\" != n { if (NR > 1) print \"\"; printf \"%%s\", n = $1 } "
+          "{ printf \"\\t%%s,%%s,%%s\", $2, $3, $4 } END { print \"\" }' '%s' > '%s'",
+          in_folder("more"), in_folder("version3"));
+    char files[900];
+    snprintf(files, sizeof files, "'%s' '%s' '%s'", in_folder("two"), in_folder("more"),
+             in_folder("more"));
+    expect_years(files, expected);
+    run_well(
+        tool_run("index", in_folder("two"), in_folder("more"), in_folder("more.gz"), "-o", store));
+    check_dump(store, expected);
+    run_well(
+        tool_run("index", in_folder("more"), in_folder("two"), in_folder("version3"), "-o", store));
+    check_dump(store, expected);
+}
+
+static void test_true_rows_equal_awk(void **state)
+{
+    (void)state;
+    const char *file = YOKE_SHARED_DATA "/googlebooks-eng-all-1gram-20120701-a.excerpt.tsv";
+    if (access(file, R_OK) != 0)
+        skip();
+    char quoted[4096];
+    snprintf(quoted, sizeof quoted, "'%s'", file);
+    expect_years(quoted, in_folder("expected"));
+    run_well(tool_run("index", file, "-o", in_folder("store")));
+    check_dump(in_folder("store"), in_folder("expected"));
+}
+
+static void test_the_same_bytes_however_it_is_made(void **state)
+{
+    (void)state;
+    static const char *const executors[] = { "threads", "processes", "hybrid" };
+    run_well(tool_run("gen", "--bytes", "2M", "--shards", "4", "-o", in_folder("rows")));
+    run_well(tool_run("index", in_folder("rows"), "-o", in_folder("first")));
+    for (int i = 0; i < 6; i++) {
+        run_well(tool_run("index", in_folder("rows"), "-o", in_folder("other"), "--executor",
+                          executors[i % 3], "--workers", i < 3 ? "1" : "5"));
+        shell("cmp '%s' '%s'", in_folder("first"), in_folder("other"));
+    }
+}
+
+static void test_what_it_says_of_itself(void **state)
+{
+    (void)state;
+    const char *file = write_text("rows", "a\t1900\t3\t1\nb\t1900\t4\t1\n");
+    run_well(tool_run("index", file, "-o", in_folder("store"), "--release", "20200217",
+                      "--language", "eng"));
+    ngram_store *s = open_store(in_folder("store"));
+    const ngram_store_info *about = ngram_store_about(s);
+    assert_string_equal(about->release, "20200217");
+    assert_string_equal(about->language, "eng");
+    assert_int_equal(strncmp(about->sources, file, strlen(file)), 0);
+    assert_int_equal(about->years->count, 1);
+    assert_int_equal(about->years->points[0].match_count, 7);
+    ngram_store_close(s);
+}
+
+static void test_readers_keep_the_old_store(void **state)
+{
+    (void)state;
+    const char *store = in_folder("store");
+    run_well(tool_run("index", write_text("rows", "old\t1900\t3\t1\n"), "-o", store));
+    ngram_store *s = open_store(store);
+    run_well(tool_run("index", write_text("rows", "new\t1900\t4\t1\n"), "-o", store));
+    ngram_series *series;
+    assert_int_equal(ngram_store_get(s, "old", 3, &series), 0);
+    free(series);
+    ngram_store_close(s);
+    check_dump(store, in_folder("rows"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(test_wrong_usage, empty_folder),
+        cmocka_unit_test_teardown(test_failures_leave_the_old_store, empty_folder),
+        cmocka_unit_test_teardown(test_an_interruption_leaves_nothing, empty_folder),
+        cmocka_unit_test_teardown(test_years_that_stand_apart_are_summed, empty_folder),
+        cmocka_unit_test_teardown(test_made_up_files_equal_awk, empty_folder),
+        cmocka_unit_test_teardown(test_true_rows_equal_awk, empty_folder),
+        cmocka_unit_test_teardown(test_the_same_bytes_however_it_is_made, empty_folder),
+        cmocka_unit_test_teardown(test_what_it_says_of_itself, empty_folder),
+        cmocka_unit_test_teardown(test_readers_keep_the_old_store, empty_folder),
+    };
+    return cmocka_run_group_tests_name("e2e/index", tests, make_folder, remove_folder);
+}
