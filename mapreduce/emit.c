@@ -21,7 +21,7 @@ int yk_emit_u64(yk_emitter *out, yk_str key, uint64_t value)
 {
     if (!out->table || out->table->form.value_size != sizeof value)
         return keep_error(out, UV_EINVAL);
-    return keep_error(out, yk__table_add(out->table, key.at, key.len, &value));
+    return keep_error(out, yk__batch_add(&out->batch, out->table, key.at, key.len, value));
 }
 
 int yk_emit_bytes(yk_emitter *out, yk_str key, yk_str value)

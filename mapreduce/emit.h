@@ -2,6 +2,7 @@
 #ifndef YOKE_MAPREDUCE_EMIT_H
 #define YOKE_MAPREDUCE_EMIT_H
 
+#include "batch.h"
 #include "reducer.h"
 #include "split.h"
 #include "table.h"
@@ -10,6 +11,7 @@ struct yk_emitter {
     yk__table *table;     /* of map and combine; or */
     yk__results *results; /* of reduce */
     int err;              /* the first error; it fails the piece or the key */
+    yk__batch batch;      /* of map */
 };
 
 #endif

@@ -13,25 +13,9 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "../data/rows.h"
 #include "../executor/clock.h"
 #include "emit.h"
-
-enum { LOOK_EVERY = 256 }; /* records or words between two looks at the cancellation */
-
-struct yk_split {
-    const char *begin, *end;
-    const char *next;       /* where next_record and next_word stand */
-    const char *counted_to; /* a record's beginning: `records` are before it, in this block */
-    uint64_t records;
-    bool records_known; /* the map function said how many there are in all */
-    bool skip_bad;
-    unsigned until_look;
-    uint64_t offset;         /* of `begin` in the piece */
-    uint64_t records_before; /* of this block in the piece */
-    const yk_job *job;
-    yk__map_head *head;
-};
+#include "split_state.h"
 
 /* ---- What a worker keeps from one piece to the next ---------------------------------------- */
 
@@ -79,94 +63,6 @@ static scratch *own_scratch(void)
     return s;
 }
 
-/* ---- What a map function calls ------------------------------------------------------------- */
-
-bool yk_split_cancelled(const yk_split *split)
-{
-    return yk_job_cancelled(split->job);
-}
-
-static bool must_stop(yk_split *split)
-{
-    if (split->until_look-- > 0)
-        return false;
-    split->until_look = LOOK_EVERY;
-    return yk_split_cancelled(split);
-}
-
-bool yk_split_next_record(yk_split *split, yk_str *record)
-{
-    if (split->next == split->end || must_stop(split))
-        return false;
-    const char *lf = memchr(split->next, '\n', (size_t)(split->end - split->next));
-    const char *end = lf ? lf : split->end;
-    *record = (yk_str){ split->next, (size_t)(end - split->next) };
-    split->next = lf ? lf + 1 : end;
-    return true;
-}
-
-static bool is_blank(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-bool yk_split_next_word(yk_split *split, yk_str *word)
-{
-    const char *p = split->next, *end = split->end;
-    while (p < end && is_blank(*p))
-        p++;
-    split->next = p;
-    if (p == end || must_stop(split))
-        return false;
-    while (p < end && !is_blank(*p))
-        p++;
-    *word = (yk_str){ split->next, (size_t)(p - split->next) };
-    split->next = p;
-    return true;
-}
-
-yk_str yk_split_text(const yk_split *split)
-{
-    return (yk_str){ split->begin, (size_t)(split->end - split->begin) };
-}
-
-void yk_split_set_records(yk_split *split, uint64_t records)
-{
-    split->records = records;
-    split->records_known = true;
-}
-
-static void count_records_to(yk_split *split, const char *at)
-{
-    if (at <= split->counted_to)
-        return;
-    split->records += yk_count_lines(split->counted_to, at);
-    split->counted_to = at;
-}
-
-static void describe_record(yk_split *split, yk__flaw *flaw, const char *at, size_t len)
-{
-    flaw->has_place = true;
-    flaw->offset = split->offset + (uint64_t)(at - split->begin);
-    flaw->line = split->records_before + split->records;
-    ngram_quote(flaw->quote, sizeof flaw->quote, at, len);
-}
-
-int yk_split_bad_record(yk_split *split, const char *at, size_t len, const char *reason)
-{
-    bool skip = split->skip_bad;
-    yk__flaw *flaw = skip ? &split->head->first_bad : &split->head->flaw;
-    if (skip)
-        split->head->bad_records++;
-    if (flaw->code == 0) {
-        count_records_to(split, at);
-        flaw->code = YK_EFORMAT;
-        snprintf(flaw->reason, sizeof flaw->reason, "%s", reason);
-        describe_record(split, flaw, at, len);
-    }
-    return skip ? 0 : YK_EFORMAT;
-}
-
 /* ---- The job ------------------------------------------------------------------------------- */
 
 typedef struct mapper {
@@ -204,18 +100,20 @@ static int map_block(mapper *m, const char *begin, const char *end, uint64_t off
                        .next = begin,
                        .counted_to = begin,
                        .skip_bad = m->arg->skip_bad,
-                       .until_look = LOOK_EVERY,
+                       .until_look = YK__LOOK_EVERY,
                        .offset = offset,
                        .records_before = m->head.records,
                        .job = m->job,
                        .head = &m->head };
+    yk__batch_begin(&m->out.batch, begin, (size_t)(end - begin));
     int err = m->arg->map(&split, &m->out, m->arg->rest);
+    int flushed = yk__batch_flush(&m->out.batch, m->out.table);
     if (err >= 0)
-        err = m->out.err;
+        err = m->out.err ? m->out.err : flushed;
     if (err < 0 && !yk_job_cancelled(m->job))
         set_flaw(m, err, "%.200s: %s", name_of(m->arg), yk_strerror(err));
     if (!split.records_known) {
-        count_records_to(&split, end);
+        yk__split_count_to(&split, end);
         split.records += end > begin && end[-1] != '\n';
     }
     m->head.records += split.records;

@@ -29,6 +29,17 @@ typedef struct yk_str {
     size_t len;
 } yk_str;
 
+/* The number that it begins with, in decimal digits; the largest if it is larger. */
+static inline uint64_t yk_str_u64(yk_str digits)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < digits.len && (unsigned char)(digits.at[i] - '0') < 10; i++)
+        if (__builtin_mul_overflow(n, 10, &n) ||
+            __builtin_add_overflow(n, (uint64_t)(digits.at[i] - '0'), &n))
+            return UINT64_MAX;
+    return n;
+}
+
 typedef struct yk_split yk_split;
 typedef struct yk_emitter yk_emitter;
 
@@ -43,6 +54,11 @@ bool yk_split_next_record(yk_split *split, yk_str *record);
 /* The next word: bytes between blanks (space, TAB, LF, VT, FF, CR). False as above. Continues where
  * next_record stands, and the other way round. */
 bool yk_split_next_word(yk_split *split, yk_str *word);
+
+/* The next line, cut at each `separator`: how many fields it has, of which the first `max` are
+ * stored, each without its separator; an empty line is one empty field. 0 where next_record returns
+ * false. */
+size_t yk_split_next_fields(yk_split *split, char separator, yk_str *fields, size_t max);
 
 /* All of it, for a map function with a scanner of its own: whole lines, each with its LF, but for
  * the last line of a file perhaps. */

@@ -10,58 +10,9 @@
 
 enum { FIRST_SLOTS = 1024, FIRST_POOL = 64 * 1024, KEEP_SLOTS = 1 << 16, KEEP_POOL = 4 << 20 };
 
-/* ---- The hash: two multiplications for a key of up to 16 bytes ------------------------------ */
-
-static uint64_t mix(uint64_t a, uint64_t b)
-{
-    __uint128_t product = (__uint128_t)a * b;
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-static uint64_t load64(const char *p)
-{
-    uint64_t v;
-    memcpy(&v, p, 8);
-    return v;
-}
-
-static uint64_t load32(const char *p)
-{
-    uint32_t v;
-    memcpy(&v, p, 4);
-    return v;
-}
-
-/* The bytes of a short key or of the rest of a long one, as two words that overlap. */
-static void load_tail(const char *p, size_t len, uint64_t *a, uint64_t *b)
-{
-    if (len >= 8) {
-        *a = load64(p);
-        *b = load64(p + len - 8);
-    } else if (len >= 4) {
-        *a = load32(p);
-        *b = load32(p + len - 4);
-    } else if (len > 0) {
-        *a = (uint64_t)(unsigned char)p[0] << 16 | (uint64_t)(unsigned char)p[len / 2] << 8 |
-             (unsigned char)p[len - 1];
-        *b = 0;
-    } else {
-        *a = *b = 0;
-    }
-}
-
 uint32_t yk__hash(const char *key, size_t len, uint64_t seed)
 {
-    /* Two odd numbers without pattern: fractional digits of the square roots of 2 and 3. */
-    const uint64_t k0 = 0x6a09e667f3bcc909u, k1 = 0xbb67ae8584caa73bu;
-    uint64_t h = seed ^ mix(len ^ k0, k1), a, b;
-    size_t left = len;
-    for (; left > 16; left -= 16, key += 16)
-        h = mix(load64(key) ^ k1, load64(key + 8) ^ h);
-    load_tail(key, left, &a, &b);
-    h = mix(a ^ k1, b ^ h);
-    h = mix(h ^ k0, k1);
-    return (uint32_t)(h >> 32);
+    return yk__key_of(key, len, seed).hash;
 }
 
 /* ---- Memory -------------------------------------------------------------------------------- */
@@ -106,6 +57,7 @@ static int grow_slots(yk__table *t)
 
 static int reserve(yk__pool *pool, size_t more)
 {
+    more += YK__KEY_WORDS; /* that can be read behind the last key */
     if (more <= pool->cap - pool->len)
         return 0;
     size_t cap = pool->cap ? pool->cap : FIRST_POOL;
@@ -136,6 +88,7 @@ int yk__table_begin(yk__table *t, const yk_fold *fold, uint64_t seed)
     empty(&t->values);
     t->fold = fold;
     t->form = (yk__form){ fold ? (uint32_t)fold->value_size : 0, !fold };
+    t->adds = fold == YK_SUM_U64;
     t->in_record = fold ? fold->value_size : sizeof(yk__group);
     t->seed = seed;
     size_t used = t->used;
@@ -196,39 +149,33 @@ void yk__fold_into(const yk_fold *fold, void *into, uint32_t *len, const void *v
     }
 }
 
-static bool same_key(const yk__table *t, const yk__record *r, const char *key, size_t len)
-{
-    return (r->len & YK__KEY_MAX) == len && memcmp(yk__table_key(t, r), key, len) == 0;
-}
-
 /* The record of a key; *is_new: it has just been made, and its value is for the caller to set. */
-static int find_or_make(yk__table *t, const char *key, size_t len, yk__record **found, bool *is_new)
+static int find_or_make(yk__table *t, const yk__key *key, yk__record **found, bool *is_new)
 {
-    if (len > YK__KEY_MAX)
-        return UV_E2BIG;
-    uint32_t hash = yk__hash(key, len, t->seed);
-    size_t at = hash & t->mask;
+    size_t at = key->hash & t->mask;
     for (; t->slots[at].at; at = (at + 1) & t->mask) {
         yk__record *r = record_at(t, t->slots[at].at);
-        if (t->slots[at].hash == hash && same_key(t, r, key, len)) {
+        if (t->slots[at].hash == key->hash &&
+            yk__key_is(key, yk__table_key(t, r), r->len & YK__KEY_MAX)) {
             *found = r;
             *is_new = false;
             return 0;
         }
     }
-    size_t size = size_in_pool(t, (uint32_t)len);
+    size_t size = size_in_pool(t, key->len);
     int err = reserve(&t->pool, size);
     if (!err && (t->used + 1) * 4 > (t->mask + 1) * 3) {
         err = grow_slots(t);
-        for (at = hash & t->mask; !err && t->slots[at].at;)
+        for (at = key->hash & t->mask; !err && t->slots[at].at;)
             at = (at + 1) & t->mask;
     }
     if (err)
         return err;
-    t->slots[at] = (yk__slot){ hash, (uint32_t)(t->pool.len / 8) + 1 };
+    t->slots[at] = (yk__slot){ key->hash, (uint32_t)(t->pool.len / 8) + 1 };
     yk__record *r = (yk__record *)(t->pool.at + t->pool.len);
-    *r = (yk__record){ hash, (uint32_t)len };
-    memcpy((char *)(r + 1) + t->in_record, key, len);
+    *r = (yk__record){ key->hash, key->len };
+    if (key->len > 0)
+        memcpy((char *)(r + 1) + t->in_record, key->at, key->len);
     t->pool.len += size;
     t->used++;
     *found = r;
@@ -236,18 +183,26 @@ static int find_or_make(yk__table *t, const char *key, size_t len, yk__record **
     return 0;
 }
 
-int yk__table_add(yk__table *t, const char *key, size_t len, const void *value)
+int yk__table_add_key(yk__table *t, const yk__key *key, const void *value)
 {
     yk__record *r;
     bool is_new;
-    int err = find_or_make(t, key, len, &r, &is_new);
+    int err = find_or_make(t, key, &r, &is_new);
     if (err)
         return err;
     if (is_new)
-        memcpy(r + 1, value, t->fold->value_size);
-    else
+        memcpy(r + 1, value, t->in_record);
+    else if (!t->adds || r->len & YK__POISONED || yk__table_fold(t, (uint64_t *)(r + 1), value) < 0)
         yk__fold_into(t->fold, r + 1, &r->len, value, false);
     return 0;
+}
+
+int yk__table_add(yk__table *t, const char *key, size_t len, const void *value)
+{
+    if (len > YK__KEY_MAX)
+        return UV_E2BIG;
+    yk__key k = yk__key_of(key, len, t->seed);
+    return yk__table_add_key(t, &k, value);
 }
 
 /* A value in the pool of values. */
@@ -266,9 +221,11 @@ int yk__table_append(yk__table *t, const char *key, size_t len, const char *valu
     yk__record *r;
     bool is_new;
     size_t need = (sizeof(listed) + size + 7) & ~(size_t)7;
-    int err = size > UINT32_MAX ? UV_E2BIG : reserve(&t->values, need);
-    if (!err)
-        err = find_or_make(t, key, len, &r, &is_new);
+    int err = size > UINT32_MAX || len > YK__KEY_MAX ? UV_E2BIG : reserve(&t->values, need);
+    if (err)
+        return err;
+    yk__key k = yk__key_of(key, len, t->seed);
+    err = find_or_make(t, &k, &r, &is_new);
     if (err)
         return err;
     yk__group *group = (yk__group *)(r + 1);
@@ -307,7 +264,10 @@ int yk__table_poison(yk__table *t, const char *key, size_t len, int code)
 {
     yk__record *r;
     bool is_new;
-    int err = find_or_make(t, key, len, &r, &is_new);
+    if (len > YK__KEY_MAX)
+        return UV_E2BIG;
+    yk__key k = yk__key_of(key, len, t->seed);
+    int err = find_or_make(t, &k, &r, &is_new);
     if (err)
         return err;
     if (is_new)

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "fold.h"
+#include "key.h"
 
 #define YK__POISONED 0x80000000u
 #define YK__KEY_MAX  0x7fffffffu
@@ -56,6 +57,7 @@ typedef struct yk__pool {
 typedef struct yk__table {
     const yk_fold *fold; /* NULL: values are grouped */
     yk__form form;
+    bool adds;        /* the fold is yk_fold_sum_u64, which is done here */
     size_t in_record; /* bytes of a value, or of a group's head */
     uint64_t seed;    /* of the hash; the same for a whole job */
     yk__slot *slots;
@@ -73,6 +75,32 @@ void yk__table_free(yk__table *t);
 /* Folds a value into the key's. Errors: UV_ENOMEM, UV_E2BIG (a key over 2 GiB). A fold that fails
  * marks its key and is no error here. */
 int yk__table_add(yk__table *t, const char *key, size_t len, const void *value);
+
+/* The same for a key that is known already. */
+int yk__table_add_key(yk__table *t, const yk__key *key, const void *value);
+
+/* Has the CPU fetch a key's slot; or, later, the record that the slot leads to. */
+static inline void yk__table_prefetch_slot(const yk__table *t, uint32_t hash)
+{
+    __builtin_prefetch(&t->slots[hash & t->mask]);
+}
+
+static inline void yk__table_prefetch_record(const yk__table *t, uint32_t hash)
+{
+    uint32_t at = t->slots[hash & t->mask].at;
+    if (at)
+        __builtin_prefetch(t->pool.at + (size_t)(at - 1) * 8);
+}
+
+/* The table's fold; an `into` for which it fails is left as it was. */
+static inline int yk__table_fold(const yk__table *t, uint64_t *into, const uint64_t *value)
+{
+    uint64_t sum = *into;
+    int err = t->adds ? -__builtin_add_overflow(sum, *value, &sum) : t->fold->fold(&sum, value);
+    if (err == 0)
+        *into = sum;
+    return err;
+}
 
 /* Adds a value to the key's group. UV_E2BIG: more than 4 GiB for one key. */
 int yk__table_append(yk__table *t, const char *key, size_t len, const char *value, size_t size);

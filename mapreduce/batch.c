@@ -1,0 +1,47 @@
+/* mapreduce/batch.c - folding many keys at once. */
+#include "batch.h"
+
+void yk__batch_begin(yk__batch *b, const char *text, size_t len)
+{
+    b->text = text;
+    b->text_len = len >= YK__KEY_WORDS ? len - YK__KEY_WORDS + 1 : 0;
+    b->n = 0;
+}
+
+int yk__batch_flush(yk__batch *b, yk__table *t)
+{
+    int err = 0;
+    for (size_t i = 0; i < b->n; i++)
+        yk__table_prefetch_record(t, b->waiting[i].key.hash);
+    for (size_t i = 0; i < b->n && !err; i++)
+        err = yk__table_add_key(t, &b->waiting[i].key, &b->waiting[i].value);
+    b->n = 0;
+    return err;
+}
+
+/* Folds into the key that came last, if it is the same and the fold does not fail. */
+static inline bool fold_into_last(yk__batch *b, const yk__table *t, const char *key, size_t len,
+                                  uint64_t value)
+{
+    if (b->n == 0 || !yk__key_is(&b->waiting[b->n - 1].key, key, len))
+        return false;
+    uint64_t sum = b->waiting[b->n - 1].value;
+    if (yk__table_fold(t, &sum, &value) < 0)
+        return false;
+    b->waiting[b->n - 1].value = sum;
+    return true;
+}
+
+int yk__batch_add(yk__batch *b, yk__table *t, const char *key, size_t len, uint64_t value)
+{
+    if ((uintptr_t)key - (uintptr_t)b->text >= b->text_len || len > YK__KEY_MAX)
+        return yk__table_add(t, key, len, &value);
+    if (fold_into_last(b, t, key, len, value))
+        return 0;
+    int err = b->n == YK__BATCH ? yk__batch_flush(b, t) : 0;
+    b->waiting[b->n].key = yk__key_within(key, len, t->seed);
+    b->waiting[b->n].value = value;
+    yk__table_prefetch_slot(t, b->waiting[b->n].key.hash);
+    b->n++;
+    return err;
+}

@@ -1,0 +1,57 @@
+/* mapreduce/scan.h - sixteen bytes of text at once. Not installed.
+ *
+ * Bit i of a mask says something of the byte p[i], for i from 0 to 15.
+ */
+#ifndef YOKE_MAPREDUCE_SCAN_H
+#define YOKE_MAPREDUCE_SCAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+enum { YK__SCAN = 16, YK__SCAN_ALL = 0xffff };
+
+/* Space, TAB, LF, VT, FF, CR. */
+static inline bool yk__is_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+#if defined(__SSE2__)
+static inline uint32_t yk__blanks(const char *p)
+{
+    __m128i text = _mm_loadu_si128((const __m128i *)p);
+    /* moves TAB to the least signed byte, so that one comparison finds what is at most CR */
+    __m128i moved = _mm_sub_epi8(text, _mm_set1_epi8((char)('\t' + 128)));
+    __m128i controls = _mm_cmplt_epi8(moved, _mm_set1_epi8('\r' - '\t' + 1 - 128));
+    return (uint32_t)_mm_movemask_epi8(
+        _mm_or_si128(controls, _mm_cmpeq_epi8(text, _mm_set1_epi8(' '))));
+}
+
+static inline uint32_t yk__equal(const char *p, char c)
+{
+    return (uint32_t)_mm_movemask_epi8(
+        _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)p), _mm_set1_epi8(c)));
+}
+#else
+static inline uint32_t yk__blanks(const char *p)
+{
+    uint32_t mask = 0;
+    for (unsigned i = 0; i < YK__SCAN; i++)
+        mask |= (uint32_t)yk__is_blank(p[i]) << i;
+    return mask;
+}
+
+static inline uint32_t yk__equal(const char *p, char c)
+{
+    uint32_t mask = 0;
+    for (unsigned i = 0; i < YK__SCAN; i++)
+        mask |= (uint32_t)(p[i] == c) << i;
+    return mask;
+}
+#endif
+
+#endif

@@ -1,0 +1,144 @@
+/* Tests of scanning a split: words and fields, against byte-by-byte loops. */
+#include "mapreduce/helper.h"
+
+#include "mapreduce/split_state.h"
+
+static yk_split split_of(const char *text, size_t len)
+{
+    return (yk_split){
+        .begin = text, .end = text + len, .next = text, .counted_to = text, .until_look = UINT32_MAX
+    };
+}
+
+/* A copy of exactly that size, so that reading past it shows under a sanitizer. */
+static char *exact_copy(const char *text, size_t len)
+{
+    char *copy = malloc(len ? len : 1);
+    memcpy(copy, text, len);
+    return copy;
+}
+
+static unsigned seed = 7;
+
+static unsigned chance(unsigned below)
+{
+    seed = seed * 1103515245u + 12345u;
+    return (seed >> 16) % below;
+}
+
+static size_t make_text(char *to, size_t size, const char *letters, unsigned n)
+{
+    size_t len = chance((unsigned)size);
+    for (size_t i = 0; i < len; i++)
+        to[i] = letters[chance(chance(4) ? 3 : n)];
+    return len;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static void check_words(const char *text, size_t len)
+{
+    yk_split split = split_of(text, len);
+    yk_str word;
+    for (size_t i = 0;;) {
+        while (i < len && is_blank(text[i]))
+            i++;
+        size_t begin = i;
+        while (i < len && !is_blank(text[i]))
+            i++;
+        assert_int_equal(yk_split_next_word(&split, &word), i > begin);
+        if (i == begin)
+            break;
+        assert_ptr_equal(word.at, text + begin);
+        assert_int_equal(word.len, i - begin);
+    }
+    assert_false(yk_split_next_word(&split, &word));
+}
+
+static void test_words_of_any_text(void **state)
+{
+    (void)state;
+    char text[200];
+    for (int round = 0; round < 20000; round++) {
+        size_t len = make_text(text, sizeof text, "ab \t\n\v\f\r\b\x0e\x1f\xa0\xff\x89!", 15);
+        char *exact = exact_copy(text, len);
+        check_words(exact, len);
+        free(exact);
+    }
+}
+
+static void check_fields(const char *text, size_t len, size_t max)
+{
+    yk_split split = split_of(text, len);
+    yk_str field[8];
+    for (size_t i = 0; i < len; i++) {
+        size_t n = yk_split_next_fields(&split, '\t', field, max), at = 0;
+        for (size_t begin = i;; i++) {
+            if (i < len && text[i] != '\t' && text[i] != '\n')
+                continue;
+            if (at < max) {
+                assert_ptr_equal(field[at].at, text + begin);
+                assert_int_equal(field[at].len, i - begin);
+            }
+            at++;
+            begin = i + 1;
+            if (i >= len || text[i] == '\n')
+                break;
+        }
+        assert_int_equal(n, at);
+    }
+    assert_int_equal(yk_split_next_fields(&split, '\t', field, max), 0);
+}
+
+static void test_fields_of_any_text(void **state)
+{
+    (void)state;
+    char text[200];
+    for (int round = 0; round < 20000; round++) {
+        size_t len = make_text(text, sizeof text, "abc\t\n\r ", 7);
+        char *exact = exact_copy(text, len);
+        check_fields(exact, len, (size_t)chance(8));
+        free(exact);
+    }
+}
+
+static void test_last_line_may_lack_its_end(void **state)
+{
+    (void)state;
+    yk_str field[3];
+    yk_split split = split_of("a\t\n\n\tb", 6);
+    assert_int_equal(yk_split_next_fields(&split, '\t', field, 3), 2);
+    assert_int_equal(field[1].len, 0);
+    assert_int_equal(yk_split_next_fields(&split, '\t', field, 3), 1);
+    assert_int_equal(field[0].len, 0);
+    assert_int_equal(yk_split_next_fields(&split, '\t', field, 3), 2);
+    assert_memory_equal(field[1].at, "b", 1);
+    assert_int_equal(yk_split_next_fields(&split, '\t', field, 3), 0);
+}
+
+static void test_numbers(void **state)
+{
+    (void)state;
+    assert_int_equal(yk_str_u64((yk_str){ "", 0 }), 0);
+    assert_int_equal(yk_str_u64((yk_str){ "-1", 2 }), 0);
+    assert_int_equal(yk_str_u64((yk_str){ "1234", 3 }), 123);
+    assert_int_equal(yk_str_u64((yk_str){ "12x", 3 }), 12);
+    assert_int_equal(yk_str_u64((yk_str){ "18446744073709551615", 20 }), UINT64_MAX);
+    assert_int_equal(yk_str_u64((yk_str){ "18446744073709551616", 20 }), UINT64_MAX);
+    assert_int_equal(yk_str_u64((yk_str){ "99999999999999999999", 20 }), UINT64_MAX);
+}
+
+int main(void)
+{
+    alarm(60);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_words_of_any_text),
+        cmocka_unit_test(test_fields_of_any_text),
+        cmocka_unit_test(test_last_line_may_lack_its_end),
+        cmocka_unit_test(test_numbers),
+    };
+    return cmocka_run_group_tests_name("mapreduce/split", tests, NULL, NULL);
+}
