@@ -119,6 +119,19 @@ static int refuse_value(const ngram_command *command, const ngram_option *option
     return ngram_complain(command, "--%s %s: must be %s", option->name, text, must);
 }
 
+static int read_value(const ngram_command *command, const ngram_option *option, int argc,
+                      char **argv, void *into)
+{
+    if (!option->read(option, optarg, into))
+        return refuse_value(command, option, optarg);
+    if (!option->then || strcmp(optarg, option->then) != 0)
+        return NGRAM_OK;
+    if (optind >= argc)
+        return ngram_complain(command, "option '--%s %s' needs another word", option->name, optarg);
+    const char *more = argv[optind++];
+    return option->read(option, more, into) ? NGRAM_OK : refuse_value(command, option, more);
+}
+
 /* Reads all options. NGRAM_OK; NGRAM_USAGE; or that it has been all: *common is --help or such. */
 static int read_options(const ngram_command *command, int argc, char **argv, char *options,
                         ngram_words *words, const ngram_option **common)
@@ -139,8 +152,10 @@ static int read_options(const ngram_command *command, int argc, char **argv, cha
             *common = g.option[i];
             return NGRAM_OK;
         }
-        if (!g.option[i]->read(g.option[i], optarg, options + g.base[i] + g.option[i]->at))
-            return refuse_value(command, g.option[i], optarg);
+        void *into = options + g.base[i] + g.option[i]->at;
+        int status = read_value(command, g.option[i], argc, argv, into);
+        if (status)
+            return status;
     }
     words->before = words->count;
     while (optind < argc)

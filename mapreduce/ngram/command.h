@@ -31,6 +31,7 @@ struct ngram_option {
     size_t at;                /* where it goes, in the struct of its group */
     uint64_t least, most;     /* of a number; most 0: what fits */
     const char *const *words; /* of a choice, ending with NULL */
+    const char *then;         /* a value that another word follows, read by a second call */
     const char *must;         /* what any other value must be: "a size such as 64K" */
 };
 

@@ -2,21 +2,14 @@
 #include "commands.h"
 #include "counting.h"
 
-typedef struct count_options {
-    ngram_query_options query;
-} count_options;
-
 static const ngram_option_group groups[] = {
-    NGRAM_QUERY_GROUPS(count_options, query),
+    NGRAM_COUNTING_GROUPS,
     { 0 },
 };
 
 static int run(const void *options, const ngram_words *files)
 {
-    const count_options *o = options;
-    if (files->count == 0)
-        return ngram_no_files(&ngram_count_command);
-    return ngram_sum(&o->query, files->at, 0);
+    return ngram_sum(options, files, &ngram_count_command);
 }
 
 const ngram_command ngram_count_command = {
@@ -26,8 +19,9 @@ const ngram_command ngram_count_command = {
                "by the bytes of the n-gram",
     .about = "Every n-gram in the files with its match_count and volume_count, summed over the "
              "years, sorted by the bytes of the n-gram. Sums are exact; past 64 bits is an "
-             "error.\n\n" NGRAM_ABOUT_FILES,
+             "error. Where several rows of one year become one, volume_count counts a volume "
+             "once for each of them.\n\n" NGRAM_ABOUT_FILES,
     .groups = groups,
-    .size = sizeof(count_options),
+    .size = sizeof(ngram_counting_options),
     .run = run,
 };

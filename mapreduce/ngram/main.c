@@ -4,6 +4,7 @@
 #include "../../loop/loop.h"
 #include "commands.h"
 
+/* clang-format off */
 static const ngram_command *const commands[] = {
     &ngram_count_command,
     &ngram_top_command,
@@ -13,6 +14,7 @@ static const ngram_command *const commands[] = {
     &ngram_unpack_command,
     NULL,
 };
+/* clang-format on */
 
 static int app(void *arg)
 {

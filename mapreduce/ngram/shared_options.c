@@ -8,7 +8,7 @@
 const char *const ngram_when_words[] = { "auto", "always", "never", NULL };
 static const char *const executor_words[] = { "processes", "threads", "hybrid", NULL };
 static const char *const bad_words[] = { "fail", "skip", NULL };
-static const char *const format_words[] = { "auto", "table", "tsv", "json", NULL };
+static const char *const format_words[] = { "auto", "table", "tsv", "csv", "json", NULL };
 
 static bool read_year(const char *text, size_t len, int *year)
 {
@@ -73,12 +73,21 @@ const ngram_option ngram_output_table[] = {
       .at = offsetof(ngram_output_options, path) },
     { .name = "format",
       .value = "F",
-      .help = "table, tsv (ngram TAB match_count TAB volume_count, no header) or json (an array of "
-              "objects, one a line; bytes that are not UTF-8 become U+FFFD); default: table on a "
-              "terminal, else tsv",
+      .help = "table, tsv (a header only where words are columns), csv (RFC 4180, with a header) "
+              "or json (an array of objects, one a line; bytes that are not UTF-8 become U+FFFD); "
+              "default: table on a terminal, else tsv",
       .read = ngram_read_choice,
       .at = offsetof(ngram_output_options, format),
       .words = format_words },
+    { .name = "plot",
+      .value = "FILE",
+      .help = "also draw the answer into FILE.svg or FILE.png, with gnuplot",
+      .read = ngram_read_text,
+      .at = offsetof(ngram_output_options, plot) },
+    { .name = "spark",
+      .help = "instead of the answer, a line of block characters for each column of it",
+      .read = ngram_read_flag,
+      .at = offsetof(ngram_output_options, spark) },
     { 0 },
 };
 

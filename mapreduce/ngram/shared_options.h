@@ -6,7 +6,14 @@
 #include "command.h"
 
 typedef enum ngram_executor { NGRAM_PROCESSES, NGRAM_THREADS, NGRAM_HYBRID } ngram_executor;
-typedef enum ngram_format { NGRAM_AUTO_FORMAT, NGRAM_TABLE, NGRAM_TSV, NGRAM_JSON } ngram_format;
+typedef enum ngram_format {
+    NGRAM_AUTO_FORMAT,
+    NGRAM_TABLE,
+    NGRAM_TSV,
+    NGRAM_CSV,
+    NGRAM_JSON,
+    NGRAM_SPARK
+} ngram_format;
 typedef enum ngram_when { NGRAM_AUTO, NGRAM_ALWAYS, NGRAM_NEVER } ngram_when;
 
 /* What is read. */
@@ -27,6 +34,8 @@ extern const ngram_option ngram_work_table[];
 typedef struct ngram_output_options {
     const char *path; /* NULL: standard output */
     ngram_format format;
+    bool spark;
+    const char *plot; /* a file; NULL: none */
 } ngram_output_options;
 extern const ngram_option ngram_output_table[];
 

@@ -2,34 +2,34 @@
 #include "commands.h"
 #include "counting.h"
 
-typedef struct top_options {
-    ngram_query_options query;
-    uint64_t k;
-} top_options;
-
 static const ngram_option top_table[] = {
     { .name = "top",
       .letter = 'k',
       .value = "K",
       .help = "so many of them (default 10)",
       .read = ngram_read_u64,
-      .at = offsetof(top_options, k),
+      .at = offsetof(ngram_counting_options, top),
       .least = 1 },
+    { .name = "share",
+      .help = "two more columns: the share of the match_count of all n-grams that were asked for, "
+              "and the share of this row and those above it. With --pos keep tagged rows are part "
+              "of all, and count again",
+      .read = ngram_read_flag,
+      .at = offsetof(ngram_counting_options, share) },
     { 0 },
 };
 
 static const ngram_option_group groups[] = {
-    { "Which", top_table, 0 },
-    NGRAM_QUERY_GROUPS(top_options, query),
+    { "How many", top_table, 0 },
+    NGRAM_COUNTING_GROUPS,
     { 0 },
 };
 
 static int run(const void *options, const ngram_words *files)
 {
-    const top_options *o = options;
-    if (files->count == 0)
-        return ngram_no_files(&ngram_top_command);
-    return ngram_sum(&o->query, files->at, o->k < SIZE_MAX / 2 ? o->k : SIZE_MAX / 2);
+    ngram_counting_options o = *(const ngram_counting_options *)options;
+    o.top = o.top < SIZE_MAX / 4 ? o.top : SIZE_MAX / 4;
+    return ngram_sum(&o, files, &ngram_top_command);
 }
 
 const ngram_command ngram_top_command = {
@@ -39,7 +39,7 @@ const ngram_command ngram_top_command = {
     .about = "The most frequent n-grams by match_count, the most frequent first; those that are "
              "equally frequent by the bytes of the n-gram.\n\n" NGRAM_ABOUT_FILES,
     .groups = groups,
-    .defaults = &(top_options){ .k = 10 },
-    .size = sizeof(top_options),
+    .defaults = &(ngram_counting_options){ .top = 10 },
+    .size = sizeof(ngram_counting_options),
     .run = run,
 };
