@@ -24,8 +24,9 @@ enum { YK__TRIES = 3 }; /* of a piece whose worker dies */
 
 /* A piece of an input. */
 typedef struct yk__piece {
-    yk_future *mapped; /* with the result, once it was mapped */
-    yk__chunk chunk;   /* of a stream, until it was mapped */
+    yk_future *mapped;    /* with the result, once it was mapped */
+    yk__chunk chunk;      /* of a stream, until it was mapped */
+    uint64_t text_before; /* in its file; YK_SIZE_UNKNOWN: nobody knows */
     int tries;
     uint64_t text, records; /* once it was mapped */
 } yk__piece;
@@ -40,7 +41,8 @@ typedef struct yk__file {
     yk_range *ranges; /* of pieces that are no chunks */
     yk__piece *pieces;
     size_t n_pieces, cap_pieces;
-    size_t next; /* the first piece that was never submitted */
+    size_t next;   /* the first piece that was never submitted */
+    uint64_t text; /* of the pieces so far; YK_SIZE_UNKNOWN: nobody knows */
 
     yk__stream stream;
     bool open;          /* the stream has begun and not ended */
@@ -103,7 +105,8 @@ typedef struct yk__engine {
 /* inputs.c */
 int yk__inputs_open(yk__engine *e);
 void yk__inputs_free(yk__engine *e);
-int yk__add_piece(yk__file *f, yk__chunk chunk);
+/* Adds a piece of `text` bytes, which may be YK_SIZE_UNKNOWN. */
+int yk__add_piece(yk__file *f, yk__chunk chunk, uint64_t text);
 
 /* map_phase.c */
 int yk__map_phase(yk__engine *e);

@@ -75,7 +75,7 @@ static size_t choose_piece(const yk__engine *e, uint64_t total)
 
 /* ---- Cutting ------------------------------------------------------------------------------- */
 
-int yk__add_piece(yk__file *f, yk__chunk chunk)
+int yk__add_piece(yk__file *f, yk__chunk chunk, uint64_t text)
 {
     if (f->n_pieces == YK__PIECES_MAX)
         return UV_E2BIG;
@@ -87,7 +87,9 @@ int yk__add_piece(yk__file *f, yk__chunk chunk)
         f->pieces = pieces;
         f->cap_pieces = cap;
     }
-    f->pieces[f->n_pieces++] = (yk__piece){ .chunk = chunk };
+    f->pieces[f->n_pieces++] = (yk__piece){ .chunk = chunk, .text_before = f->text };
+    if (f->text != YK_SIZE_UNKNOWN)
+        f->text = text == YK_SIZE_UNKNOWN ? text : f->text + text;
     return 0;
 }
 
@@ -113,7 +115,7 @@ static int cut_file(yk__engine *e, yk__file *f, size_t piece)
     if (err)
         return yk__explain(e, err, "%s: %s", f->name, yk_strerror(err));
     for (size_t i = 0; !err && i < n; i++)
-        err = yk__add_piece(f, (yk__chunk){ 0 });
+        err = yk__add_piece(f, (yk__chunk){ 0 }, f->ranges[i].content);
     return err;
 }
 

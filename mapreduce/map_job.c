@@ -86,12 +86,6 @@ static void set_flaw(mapper *m, int code, const char *format, ...)
     va_end(args);
 }
 
-static const char *name_of(const yk__map_arg *arg)
-{
-    const char *path = arg->rest + arg->user_size;
-    return path[0] ? path : "standard input";
-}
-
 /* Maps one block of whole records; `offset` is its place in the piece. */
 static int map_block(mapper *m, const char *begin, const char *end, uint64_t offset)
 {
@@ -101,6 +95,7 @@ static int map_block(mapper *m, const char *begin, const char *end, uint64_t off
                        .counted_to = begin,
                        .skip_bad = m->arg->skip_bad,
                        .until_look = YK__LOOK_EVERY,
+                       .arg = m->arg,
                        .offset = offset,
                        .records_before = m->head.records,
                        .job = m->job,
@@ -111,7 +106,7 @@ static int map_block(mapper *m, const char *begin, const char *end, uint64_t off
     if (err >= 0)
         err = m->out.err ? m->out.err : flushed;
     if (err < 0 && !yk_job_cancelled(m->job))
-        set_flaw(m, err, "%.200s: %s", name_of(m->arg), yk_strerror(err));
+        set_flaw(m, err, "%.200s: %s", yk__map_name(m->arg), yk_strerror(err));
     if (!split.records_known) {
         yk__split_count_to(&split, end);
         split.records += end > begin && end[-1] != '\n';
@@ -212,7 +207,7 @@ int yk__map_job(yk_job *job)
     if (yk_job_cancelled(job))
         return YK_ECANCELED;
     if (err < 0)
-        set_flaw(&m, err, "%.200s: %s", name_of(m.arg), yk_strerror(err));
+        set_flaw(&m, err, "%.200s: %s", yk__map_name(m.arg), yk_strerror(err));
     m.head.worker = yk_job_worker(job);
     m.head.process = (int)getpid();
     m.head.busy_ns = yk_now() - began;

@@ -25,12 +25,19 @@ typedef struct yk__map_arg {
     uint64_t seed;
     bool skip_bad;
     yk_range range;
-    const char *chunk; /* if not NULL: the text, instead of the range */
+    uint64_t text_before; /* the piece, in its input; YK_SIZE_UNKNOWN: nobody knows */
+    const char *chunk;    /* if not NULL: the text, instead of the range */
     size_t chunk_len;
     size_t user_size;
     size_t path_len;
     _Alignas(16) char rest[];
 } yk__map_arg;
+
+static inline const char *yk__map_name(const yk__map_arg *arg)
+{
+    const char *path = arg->rest + arg->user_size;
+    return path[0] ? path : "standard input";
+}
 
 enum { YK__REASON = 512, YK__QUOTE = 96 };
 

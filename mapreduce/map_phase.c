@@ -107,6 +107,7 @@ static yk__map_arg *make_argument(yk__engine *e, yk__where where, size_t *size)
     arg->skip_bad = e->o.skip_bad_records;
     if (!f->is_stream)
         arg->range = f->ranges[where.piece];
+    arg->text_before = f->pieces[where.piece].text_before;
     arg->chunk = chunk->at;
     arg->chunk_len = chunk->len;
     arg->user_size = e->o.arg_size;
@@ -375,7 +376,7 @@ static void end_read(yk__engine *e, yk__where where, yk_future *future)
     int err = 0;
     if (chunk.len == 0)
         give_chunk(f, &chunk);
-    else if ((err = yk__add_piece(f, chunk)) != 0)
+    else if ((err = yk__add_piece(f, chunk, chunk.len)) != 0)
         yk__chunk_free(&chunk);
     if (s->ended || err)
         close_stream(e, f);

@@ -124,6 +124,19 @@ yk_str yk_split_text(const yk_split *split)
     return (yk_str){ split->begin, (size_t)(split->end - split->begin) };
 }
 
+const char *yk_split_name(const yk_split *split)
+{
+    return yk__map_name(split->arg);
+}
+
+uint64_t yk_split_place(const yk_split *split, const char *at)
+{
+    uint64_t before = split->arg->text_before;
+    if (before == YK_SIZE_UNKNOWN)
+        return UINT64_MAX;
+    return before + split->offset + (uint64_t)(at - split->begin);
+}
+
 void yk_split_set_records(yk_split *split, uint64_t records)
 {
     split->records = records;

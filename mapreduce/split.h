@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -28,6 +29,17 @@ typedef struct yk_str {
     const char *at;
     size_t len;
 } yk_str;
+
+/* Cuts off what stands before the first `at`, and takes both from the rest; without one, all. */
+static inline yk_str yk_str_cut(yk_str *rest, char at)
+{
+    const char *end = rest->len > 0 ? (const char *)memchr(rest->at, at, rest->len) : NULL;
+    yk_str head = { rest->at, end ? (size_t)(end - rest->at) : rest->len };
+    size_t taken = head.len + (end != NULL);
+    rest->at += taken;
+    rest->len -= taken;
+    return head;
+}
 
 /* The number that it begins with, in decimal digits; the largest if it is larger. */
 static inline uint64_t yk_str_u64(yk_str digits)
@@ -63,6 +75,13 @@ size_t yk_split_next_fields(yk_split *split, char separator, yk_str *fields, siz
 /* All of it, for a map function with a scanner of its own: whole lines, each with its LF, but for
  * the last line of a file perhaps. */
 yk_str yk_split_text(const yk_split *split);
+
+/* The input that it is of: its path, or "standard input". */
+const char *yk_split_name(const yk_split *split);
+
+/* Where in the input's text, unpacked, the byte at `at` of the split is, counted from 0. UINT64_MAX
+ * where only reading all of it would tell: in zstd frames that do not say their size. */
+uint64_t yk_split_place(const yk_split *split, const char *at);
 
 /* Says how many records the split has, which a scanner of one's own knows anyway; it saves the
  * engine from counting line ends. */

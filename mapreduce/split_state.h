@@ -14,6 +14,7 @@ struct yk_split {
     bool records_known; /* the map function said how many there are in all */
     bool skip_bad;
     unsigned until_look;
+    const yk__map_arg *arg;
     uint64_t offset;         /* of `begin` in the piece */
     uint64_t records_before; /* of this block in the piece */
     const yk_job *job;
