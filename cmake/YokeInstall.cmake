@@ -1,7 +1,5 @@
 # What `cmake --install` puts where: the library, its public headers as <yoke/...>, a pkg-config
-# file, and the tool. Headers that say "Not installed" are the inside of their folder.
-include(GNUInstallDirs)
-
+# file, and the tool; its pages and completions are named in mapreduce/ngram. Headers that say "Not installed" are the inside of their folder.
 install(TARGETS yoke ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS ngram RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(FILES yoke.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/yoke)
@@ -13,6 +11,7 @@ install(FILES
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/yoke/executor)
 install(FILES
     loop/call.h
+    loop/debug.h
     loop/dns.h
     loop/file.h
     loop/generator.h

@@ -1,10 +1,10 @@
 /* mapreduce/ngram/command.h - what a command of the tool is.
  *
  * A command is a table: its name, what it says of itself, and its options in groups, of which
- * several commands may share some (shared_options.h). Parsing and help are made from that table and
- * from nothing else. To add an option, add a line to a group's table and a member to the struct
- * that the group is read into; to add a command, write a file with its table and its function, and
- * name it in main.c.
+ * several commands may share some (shared_options.h). Parsing, help, manual pages and shell
+ * completion are made from that table and from nothing else. To add an option, add a line to a
+ * group's table and a member to the struct that the group is read into; to add a command, write a
+ * file with its table and its function, and name it in commands.c.
  */
 #ifndef NGRAM_COMMAND_H
 #define NGRAM_COMMAND_H
@@ -57,11 +57,19 @@ typedef struct ngram_words {
     size_t before; /* of them, before "--"; count if there is none */
 } ngram_words;
 
+/* What somebody may type. Its files are named like those that tests/e2e/test_help.c makes, which
+ * runs it: 1gram-a.gz and 1gram-b.tsv, 2gram.gz, totalcounts-1. */
+typedef struct ngram_example {
+    const char *what; /* it does: a line without a full stop; NULL ends the list */
+    const char *line;
+} ngram_example;
+
 typedef struct ngram_command {
     const char *name;
     const char *usage;   /* behind the name: "FILE... [options]" */
     const char *summary; /* a line without a full stop, for the list of commands */
     const char *about;   /* paragraphs, an empty line between them */
+    const ngram_example *examples;
     const ngram_option_group *groups;
     const void *defaults; /* what the struct of its options begins as; NULL: zeros */
     size_t size;          /* of that struct */

@@ -4,6 +4,9 @@
 
 #include "command.h"
 
+/* All of them; ends with NULL. */
+extern const ngram_command *const ngram_commands[];
+
 extern const ngram_command ngram_count_command;
 extern const ngram_command ngram_top_command;
 extern const ngram_command ngram_gen_command;

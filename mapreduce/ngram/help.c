@@ -47,6 +47,13 @@ static void print_options(const ngram_option *options)
         print_option(options);
 }
 
+static void print_examples(const ngram_example *examples)
+{
+    puts("\nExamples:");
+    for (; examples->what; examples++)
+        printf("  %s\n      %s\n", examples->line, examples->what);
+}
+
 int ngram_print_command_help(const ngram_command *command)
 {
     printf("Usage: ngram %s %s\n\n", command->name, command->usage);
@@ -57,6 +64,8 @@ int ngram_print_command_help(const ngram_command *command)
     }
     puts("");
     print_options(ngram_common_options);
+    if (command->examples)
+        print_examples(command->examples);
     return fflush(stdout) ? NGRAM_FAILED : NGRAM_OK;
 }
 
