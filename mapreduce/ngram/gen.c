@@ -122,12 +122,20 @@ static const ngram_option gen_table[] = {
 
 static const ngram_option_group groups[] = { { "Options", gen_table, 0 }, { 0 } };
 
+static const ngram_example examples[] = {
+    { "a file of 10 MB, packed with zstd", "ngram gen --bytes 10M -o made-up.zst" },
+    { "single words in the layout of version 3, to standard output",
+      "ngram gen --bytes 1M --words 1 --format v3" },
+    { 0 },
+};
+
 const ngram_command ngram_gen_command = {
     .name = "gen",
     .usage = "[--bytes 64M] [-o FILE] [options]",
     .summary = "makes a file up, in the dataset's layout",
     .about = "Makes up a file in the layout of the Google Books Ngram dataset: words in Zipf's "
              "shape, tags such as run_VERB, several scripts. The same options make the same bytes.",
+    .examples = examples,
     .groups = groups,
     .size = sizeof(gen_options),
     .run = run,

@@ -200,6 +200,12 @@ static const ngram_option_group groups[] = {
     { 0 },
 };
 
+static const ngram_example examples[] = {
+    { "a store of two files",
+      "ngram index 1gram-a.gz 1gram-b.tsv -o eng.store --release 20200217 --language eng" },
+    { 0 },
+};
+
 const ngram_command ngram_index_command = {
     .name = "index",
     .usage = "FILE... -o STORE [options]",
@@ -207,6 +213,7 @@ const ngram_command ngram_index_command = {
     .about = "Makes a store of the n-grams in the files: one file, in which 'ngram series --store' "
              "finds the years of a word in a fraction of a millisecond. Years of an n-gram that "
              "stand at several places are summed.\n\n" NGRAM_ABOUT_FILES,
+    .examples = examples,
     .groups = groups,
     .size = sizeof(index_options),
     .run = run,

@@ -203,6 +203,12 @@ static const ngram_option_group groups[] = {
     { 0 },
 };
 
+static const ngram_example examples[] = {
+    { "two files in one that every core can read at once",
+      "ngram pack 1gram-a.gz 1gram-b.tsv -o 1gram.zst" },
+    { 0 },
+};
+
 const ngram_command ngram_pack_command = {
     .name = "pack",
     .usage = "FILE... -o OUT.zst [options]",
@@ -211,6 +217,7 @@ const ngram_command ngram_pack_command = {
         "Joins files, plain or packed with gzip or zstd, in their order, and packs them as zstd "
         "frames that begin at the beginning of a row, with checksums and a seek table. 'zstd -d' "
         "and 'ngram unpack' unpack it. '-' is standard input.",
+    .examples = examples,
     .groups = groups,
     .size = sizeof(pack_options),
     .run = run,

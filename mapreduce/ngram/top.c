@@ -32,12 +32,20 @@ static int run(const void *options, const ngram_words *files)
     return ngram_sum(&o, files, &ngram_top_command);
 }
 
+static const ngram_example examples[] = {
+    { "the twenty most frequent n-grams since 1900", "ngram top 1gram-a.gz -k 20 --years 1900:" },
+    { "the most frequent nouns that begin with s, with their share",
+      "ngram top 1gram-a.gz --pos only NOUN --prefix s --share --format csv" },
+    { 0 },
+};
+
 const ngram_command ngram_top_command = {
     .name = "top",
     .usage = "FILE... [-k 10] [options]",
     .summary = "the most frequent n-grams, the most frequent first",
     .about = "The most frequent n-grams by match_count, the most frequent first; those that are "
              "equally frequent by the bytes of the n-gram.\n\n" NGRAM_ABOUT_FILES,
+    .examples = examples,
     .groups = groups,
     .defaults = &(ngram_counting_options){ .top = 10 },
     .size = sizeof(ngram_counting_options),

@@ -118,6 +118,11 @@ static const ngram_option table[] = {
 
 static const ngram_option_group groups[] = { { "Options", table, 0 }, { 0 } };
 
+static const ngram_example examples[] = {
+    { "the text of a file", "ngram unpack 2gram.gz -o 2gram.tsv" },
+    { 0 },
+};
+
 const ngram_command ngram_unpack_command = {
     .name = "unpack",
     .usage = "FILE... [-o OUT] [options]",
@@ -125,6 +130,7 @@ const ngram_command ngram_unpack_command = {
     .about =
         "Unpacks files, gzip or zstd (plain ones are copied), one behind the other, and checks "
         "their checksums. '-' is standard input.",
+    .examples = examples,
     .groups = groups,
     .size = sizeof(unpack_options),
     .run = run,
