@@ -47,7 +47,7 @@ static void free_context(void *context)
     ZSTD_freeCCtx(context);
 }
 
-static int pack_zstd(const yk__packer_options *o, yk__slot *s, void **state)
+static int pack_zstd(const yk__packer_options *o, yk__pipe_slot *s, void **state)
 {
     if (!*state)
         *state = ZSTD_createCCtx();
@@ -67,7 +67,7 @@ static int pack_zstd(const yk__packer_options *o, yk__slot *s, void **state)
     return 0;
 }
 
-static int pack_gzip(const yk__packer_options *o, yk__slot *s)
+static int pack_gzip(const yk__packer_options *o, yk__pipe_slot *s)
 {
     z_stream z = { 0 };
     extra *x = s->extra;
@@ -88,7 +88,7 @@ static int pack_gzip(const yk__packer_options *o, yk__slot *s)
     return got == (x->last ? Z_STREAM_END : Z_OK) ? 0 : UV_ENOMEM;
 }
 
-static int work(yk__slot *s, void **state, void *arg)
+static int work(yk__pipe_slot *s, void **state, void *arg)
 {
     const yk__packer *p = arg;
     extra *x = s->extra;
@@ -113,7 +113,7 @@ static int write_packed(yk__packer *p, const void *bytes, size_t size)
 }
 
 /* The checksum at a frame's end is the one that the seek table wants. */
-static int note_frame(yk__packer *p, const yk__slot *s)
+static int note_frame(yk__packer *p, const yk__pipe_slot *s)
 {
     yk__seek_entry entry = { (uint32_t)s->out.len, (uint32_t)s->in.len, 0 };
     for (int i = 0; i < 4; i++)
@@ -121,7 +121,7 @@ static int note_frame(yk__packer *p, const yk__slot *s)
     return yk__seek_list_add(&p->frames, &entry);
 }
 
-static int take(yk__slot *s, void *arg)
+static int take(yk__pipe_slot *s, void *arg)
 {
     yk__packer *p = arg;
     const extra *x = s->extra;
@@ -168,7 +168,7 @@ static int end_zstd(yk__packer *p)
 /* Gives away the first `size` bytes of the slot; the rest begins the next chunk. */
 static int submit(yk__packer *p, size_t size, bool last)
 {
-    const yk__slot *s = yk__pipeline_slot(p->pipeline);
+    const yk__pipe_slot *s = yk__pipeline_slot(p->pipeline);
     extra *x = s->extra;
     char before[DICTIONARY];
     size_t before_size = p->o.packing != YK_GZIP ? 0 : size < DICTIONARY ? size : DICTIONARY;

@@ -15,7 +15,7 @@ typedef enum slot_state { EMPTY, FILLED, WORKING, DONE } slot_state;
 
 struct yk__pipeline {
     yk__pipeline_options o;
-    yk__slot slots[SLOTS_MAX];
+    yk__pipe_slot slots[SLOTS_MAX];
     slot_state states[SLOTS_MAX]; /* under the lock; an EMPTY or DONE slot is the caller's, a
                                      WORKING one its helper's */
     unsigned slot_count, turn;    /* the slot being filled */
@@ -115,7 +115,7 @@ static bool is_done(yk__pipeline *p, unsigned at)
 /* Takes the slot once it was worked on, and leaves it empty. */
 static void take(yk__pipeline *p, unsigned at)
 {
-    yk__slot *slot = &p->slots[at];
+    yk__pipe_slot *slot = &p->slots[at];
     if (is_done(p, at)) {
         if (!p->failed)
             p->failed = slot->err;
@@ -149,7 +149,7 @@ int yk__pipeline_new(yk__pipeline **pipeline, const yk__pipeline_options *option
     return 0;
 }
 
-yk__slot *yk__pipeline_slot(yk__pipeline *pipeline)
+yk__pipe_slot *yk__pipeline_slot(yk__pipeline *pipeline)
 {
     return &pipeline->slots[pipeline->turn];
 }
@@ -168,7 +168,7 @@ int yk__pipeline_submit(yk__pipeline *p)
 
 int yk__pipeline_submit_first(yk__pipeline *p, size_t size)
 {
-    yk__slot *slot = yk__pipeline_slot(p);
+    yk__pipe_slot *slot = yk__pipeline_slot(p);
     yk__buffer rest = { 0 };
     size_t more = slot->in.len - size;
     if (more && yk__buffer_reserve(&rest, more))

@@ -28,21 +28,21 @@ typedef struct yk__buffer {
 /* Makes room for `more` bytes behind those there are. 0 or UV_ENOMEM. */
 int yk__buffer_reserve(yk__buffer *buffer, size_t more);
 
-typedef struct yk__slot {
+typedef struct yk__pipe_slot {
     yk__buffer in, out;
     void *extra; /* extra_size bytes of the user's, zeroed at the beginning and never again */
     int err;     /* what the work returned */
-} yk__slot;
+} yk__pipe_slot;
 
 typedef struct yk__pipeline_options {
     const char *name; /* of the threads */
     unsigned threads; /* 1 to YK__PIPELINE_THREADS */
     size_t extra_size;
     /* Works on a slot. `*state` is the helper's own, NULL at first. 0 or an error. */
-    int (*work)(yk__slot *slot, void **state, void *arg);
+    int (*work)(yk__pipe_slot *slot, void **state, void *arg);
     void (*free_state)(void *state); /* not called for NULL */
     /* Takes a slot that was worked on without an error. 0 or an error. */
-    int (*take)(yk__slot *slot, void *arg);
+    int (*take)(yk__pipe_slot *slot, void *arg);
     void *arg;
 } yk__pipeline_options;
 
@@ -51,7 +51,7 @@ typedef struct yk__pipeline yk__pipeline;
 /* 0 or UV_ENOMEM. */
 int yk__pipeline_new(yk__pipeline **pipeline, const yk__pipeline_options *options);
 
-yk__slot *yk__pipeline_slot(yk__pipeline *pipeline);
+yk__pipe_slot *yk__pipeline_slot(yk__pipeline *pipeline);
 
 /* Returns 0, or the first error of all, in the order of the slots; after it nothing is taken. */
 int yk__pipeline_submit(yk__pipeline *pipeline);

@@ -71,7 +71,7 @@ static int look_at_range(const scan *s, extra *x, void **state)
 }
 
 /* What goes wrong is told when its turn comes. */
-static int work(yk__slot *slot, void **state, void *arg)
+static int work(yk__pipe_slot *slot, void **state, void *arg)
 {
     const scan *s = arg;
     extra *x = slot->extra;
@@ -94,7 +94,7 @@ static int tell(scan *s, int err, const char *message)
     return err;
 }
 
-static int take(yk__slot *slot, void *arg)
+static int take(yk__pipe_slot *slot, void *arg)
 {
     scan *s = arg;
     extra *x = slot->extra;

@@ -175,3 +175,42 @@ int yk__seek_table_read(yk__seek_table **table, int fd, uint64_t begin, uint64_t
     int err = check_footer(footer, size, &table_size, reason);
     return err ? err : read_entries(table, fd, begin, end, (size_t)table_size, reason);
 }
+
+/* ---- holding it against the frames ---- */
+
+static const char *differs(const yk__seek_table *t, size_t i, const yk__frame *frame)
+{
+    const yk__seek_entry *e = &t->entries[i];
+    if (e->stored != frame->stored)
+        return "the seek table has another size for a frame than the frame itself";
+    if (frame->content != YK_SIZE_UNKNOWN && e->content != frame->content)
+        return "the seek table has another size for a frame's text than the frame itself";
+    if (t->checksums && frame->checked && e->checksum != frame->checksum)
+        return "the seek table has another checksum for a frame than the frame itself";
+    return NULL;
+}
+
+int yk__frames_walk(yk__frames *frames, int fd, uint64_t begin, uint64_t end)
+{
+    yk__frames f = { 0 };
+    yk__seek_table *t = NULL;
+    int state = yk__seek_table_read(&t, fd, begin, end, &f.wrong);
+    if (state < 0)
+        return state;
+    f.table = (yk__seek_state)state;
+    yk__frame frame;
+    size_t i = 0;
+    for (uint64_t at = begin; at < end && yk__zstd_frame(&frame, fd, at, end) == 0; i++) {
+        f.count += !frame.skippable;
+        f.checked += frame.checked;
+        if (t && i < t->count && !f.wrong && (f.wrong = differs(t, i, &frame))) {
+            f.table = YK__SEEK_WRONG;
+            f.entry = i;
+            f.has_entry = true;
+        }
+        at += frame.stored;
+    }
+    free(t);
+    *frames = f;
+    return 0;
+}

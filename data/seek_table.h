@@ -54,4 +54,18 @@ typedef enum yk__seek_state {
 int yk__seek_table_read(yk__seek_table **table, int fd, uint64_t begin, uint64_t end,
                         const char **reason);
 
+/* ---- holding it against the frames ---- */
+
+typedef struct yk__frames {
+    uint64_t count, checked; /* frames with text, and those of them that have a checksum */
+    yk__seek_state table;
+    const char *wrong; /* what is wrong with the table, or NULL */
+    uint64_t entry;    /* for `wrong`: the entry, counted from 0, where it is about one */
+    bool has_entry;
+} yk__frames;
+
+/* Walks all frames in the bytes [begin, end) of `fd` and compares the seek table, if there is one,
+ * with them. Whether they can be unpacked is not looked at. 0 or an error. */
+int yk__frames_walk(yk__frames *frames, int fd, uint64_t begin, uint64_t end);
+
 #endif

@@ -86,6 +86,9 @@ int yk__zstd_frame(yk__frame *frame, int fd, uint64_t at, uint64_t end)
         next += 3 + (type == 1 ? 1 : block >> 3);
         last = block & 1;
     }
+    uint8_t sum[4];
+    frame->checked = checksum && peek(sum, 4, fd, next) == 4;
+    frame->checksum = frame->checked ? (uint32_t)little_endian(sum, 4) : 0;
     next += checksum ? 4 : 0;
     if (next > end)
         return -1;

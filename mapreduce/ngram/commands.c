@@ -9,6 +9,8 @@ const ngram_command *const ngram_commands[] = {
     &ngram_gen_command,
     &ngram_pack_command,
     &ngram_unpack_command,
+    &ngram_verify_command,
+    &ngram_info_command,
     NULL,
 };
 /* clang-format on */
