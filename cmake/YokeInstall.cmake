@@ -38,5 +38,6 @@ set(YOKE_PC_REQUIRES "libuv openssl libzstd zlib lmdb")
 if(ISAL_FOUND)
     string(APPEND YOKE_PC_REQUIRES " libisal")
 endif()
+file(RELATIVE_PATH YOKE_PC_TO_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /) # wherever it is put
 configure_file(cmake/yoke.pc.in yoke.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/yoke.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
