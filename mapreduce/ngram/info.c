@@ -280,6 +280,11 @@ static const ngram_option table[] = {
 
 static const ngram_option_group groups[] = { { "Options", table, 0 }, { 0 } };
 
+static const ngram_example examples[] = {
+    { "what is in files", "ngram info 1gram-a.gz 1gram-b.tsv" },
+    { 0 },
+};
+
 const ngram_command ngram_info_command = {
     .name = "info",
     .usage = "FILE... [options]",
@@ -289,6 +294,7 @@ const ngram_command ngram_info_command = {
              "words they have, years, tags (run_VERB), wildcards (_NOUN_), marks (_START_), "
              "dependency arcs (drink=>water), and whether it is sorted. Malformed rows are "
              "counted.",
+    .examples = examples,
     .groups = groups,
     .size = sizeof(info_options),
     .run = run,

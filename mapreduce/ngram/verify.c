@@ -126,6 +126,11 @@ static const ngram_option table[] = {
 
 static const ngram_option_group groups[] = { { "Options", table, 0 }, { 0 } };
 
+static const ngram_example examples[] = {
+    { "whether files are whole and well-formed", "ngram verify 1gram-a.gz 2gram.gz" },
+    { 0 },
+};
+
 const ngram_command ngram_verify_command = {
     .name = "verify",
     .usage = "FILE... [options]",
@@ -133,6 +138,7 @@ const ngram_command ngram_verify_command = {
     .about = "Reads every file to its end: the checksums of its packing, the form of its rows or "
              "total counts, and the seek table against the frames. What is wrong is told with its "
              "place; all files are looked at. Exit status 1 if anything was.",
+    .examples = examples,
     .groups = groups,
     .size = sizeof(verify_options),
     .run = run,
