@@ -124,6 +124,8 @@ static void write_json(const ngram_answer *a, yk_writer *to, const ngram_cell *c
         yk_write_text(to, ": ");
         if (a->column[i].kind == NGRAM_TEXT)
             ngram_write_json(to, cells[i].text);
+        else if (a->column[i].kind == NGRAM_YEAR)
+            yk_write(to, cells[i].text.at, cells[i].text.len);
         else
             write_number(to, &a->column[i], &cells[i], "null");
     }

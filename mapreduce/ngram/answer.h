@@ -13,6 +13,7 @@
 
 typedef enum ngram_kind {
     NGRAM_TEXT,
+    NGRAM_YEAR, /* digits, as text */
     NGRAM_WHOLE,
     NGRAM_REAL,  /* NaN: there is none */
     NGRAM_SHARE, /* of 1: "12.34 %" in a table */

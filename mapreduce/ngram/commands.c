@@ -5,6 +5,8 @@
 const ngram_command *const ngram_commands[] = {
     &ngram_count_command,
     &ngram_top_command,
+    &ngram_series_command,
+    &ngram_totals_command,
     &ngram_index_command,
     &ngram_gen_command,
     &ngram_pack_command,

@@ -65,8 +65,7 @@ static uint64_t by_tallied_matches(const void *value)
 
 /* ---- Mapping ------------------------------------------------------------------------------- */
 
-/* The scanner met a row that it does not hand out. */
-static int take_bad_row(yk_split *split, yk_emitter *out, const ngram_bad_row *bad, int code)
+int ngram_take_bad_row(yk_split *split, yk_emitter *out, const ngram_bad_row *bad, int code)
 {
     if (code != YK_EOVERFLOW)
         return yk_split_bad_record(split, bad->row, bad->length, bad->reason);
@@ -88,7 +87,7 @@ static int map_rows(yk_split *split, yk_emitter *out, void *arg)
             yk_emit(out, (yk_str){ group.ngram, group.length },
                     &(ngram_counts){ group.match_count, group.volume_count });
         else
-            err = take_bad_row(split, out, &rows.bad, got);
+            err = ngram_take_bad_row(split, out, &rows.bad, got);
         if (err)
             return err;
     }
@@ -212,8 +211,8 @@ static int take_rows(mapper *m)
     yk_str text = yk_split_text(m->split);
     ngram_rows_init(&m->rows, text.at, text.at + text.len, m->filter->years);
     for (int got; (got = ngram_rows_next(&m->rows, &group)) != 0;) {
-        int err =
-            got > 0 ? take_group(m, &group) : take_bad_row(m->split, m->out, &m->rows.bad, got);
+        int err = got > 0 ? take_group(m, &group)
+                          : ngram_take_bad_row(m->split, m->out, &m->rows.bad, got);
         if (err)
             return err;
     }
@@ -400,7 +399,8 @@ yk_mapreduce_options ngram_counting_job(const ngram_counting_options *o, const n
 static void init_answer(counted *c, const ngram_counting_options *o)
 {
     static const char *const names[] = { "ngram", "letter", "pos", "year", "decade" };
-    const ngram_column columns[5] = { { names[o->by], NGRAM_TEXT, false, 0 },
+    ngram_kind kind = o->by >= NGRAM_BY_YEAR ? NGRAM_YEAR : NGRAM_TEXT;
+    const ngram_column columns[5] = { { names[o->by], kind, false, 0 },
                                       { "match_count", NGRAM_WHOLE, true, 0 },
                                       { "volume_count", NGRAM_WHOLE, false, 0 },
                                       { "share", NGRAM_SHARE, false, 0 },

@@ -46,4 +46,7 @@ ngram_filter *ngram_counting_filter(const ngram_counting_options *o, const ngram
 yk_mapreduce_options ngram_counting_job(const ngram_counting_options *o,
                                         const ngram_filter *filter);
 
+/* What a map function does with a row that the scanner does not hand out: 0, or what it returns. */
+int ngram_take_bad_row(yk_split *split, yk_emitter *out, const ngram_bad_row *bad, int code);
+
 #endif

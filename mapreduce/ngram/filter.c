@@ -197,21 +197,8 @@ static int transform(ngram_picker *p, yk_str *ngram, bool strip)
             return UV_ENOMEM;
         }
     }
-    char *to = p->folded;
-    for (const char *next = ngram->at, *end = ngram->at + ngram->len; next;) {
-        ngram_word w;
-        ngram_next_word(&w, &next, end);
-        bool fold = p->filter->case_fold && w.kind <= NGRAM_TAGGED;
-        if (fold)
-            to += ngram_case_fold(to, w.at, w.stem);
-        else
-            to = mempcpy(to, w.at, w.stem);
-        const char *rest = w.at + w.stem, *stop = next ? next : end;
-        if (strip)
-            rest = w.at + w.len;
-        to = mempcpy(to, rest, (size_t)(stop - rest));
-    }
-    *ngram = (yk_str){ p->folded, (size_t)(to - p->folded) };
+    size_t len = ngram_rewrite(p->folded, *ngram, p->filter->case_fold, strip);
+    *ngram = (yk_str){ p->folded, len };
     return 0;
 }
 

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "case_fold.h"
+
 const char *const ngram_tags[] = { "NOUN", "VERB", "ADJ", "ADV", "PRON", "DET", "ADP",
                                    "NUM",  "CONJ", "PRT", ".",   "X",    NULL };
 
@@ -76,4 +78,20 @@ ngram_tagging ngram_tagging_of(yk_str ngram, int tag, bool *has)
         return NGRAM_UNTAGGED;
     return of_kind[NGRAM_PLAIN] + of_kind[NGRAM_PLACEHOLDER] == 0 ? NGRAM_FULLY_TAGGED
                                                                   : NGRAM_PARTLY;
+}
+
+size_t ngram_rewrite(char *to, yk_str ngram, bool fold, bool strip)
+{
+    char *at = to;
+    for (const char *next = ngram.at, *end = ngram.at + ngram.len; next;) {
+        ngram_word w;
+        ngram_next_word(&w, &next, end);
+        if (fold && w.kind <= NGRAM_TAGGED)
+            at += ngram_case_fold(at, w.at, w.stem);
+        else
+            at = mempcpy(at, w.at, w.stem);
+        const char *rest = w.at + (strip ? w.len : w.stem), *stop = next ? next : end;
+        at = mempcpy(at, rest, (size_t)(stop - rest)); /* the tag, and what divides words */
+    }
+    return (size_t)(at - to);
 }

@@ -50,4 +50,8 @@ void ngram_next_word(ngram_word *word, const char **next, const char *end);
 /* `tag`: *has tells whether a word has it. */
 ngram_tagging ngram_tagging_of(yk_str ngram, int tag, bool *has);
 
+/* Writes the n-gram with its words in one case, without their tags, or both. `to` has room for
+ * NGRAM_FOLDED(ngram.len) bytes. Returns the length. */
+size_t ngram_rewrite(char *to, yk_str ngram, bool fold, bool strip);
+
 #endif

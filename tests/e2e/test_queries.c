@@ -251,15 +251,15 @@ static void test_plots_that_cannot_be_made_are_said_before_any_work(void **state
     assert_failed(&t, 2, "must be a file with the ending .svg or .png");
     tool_free(&t);
     char *path = strdup(getenv("PATH"));
-    setenv("PATH", "/nowhere", 1);
+    setenv("PATH", in_folder("missing"), 1);
     t = tool_run("top", file, "--plot", in_folder("plot.svg"));
     setenv("PATH", path, 1);
     free(path);
     assert_failed(&t, 1, "needs the program gnuplot");
     tool_free(&t);
     if (gnuplot_is_there()) {
-        t = tool_run("top", file, "--plot", "/nowhere/plot.svg");
-        assert_failed(&t, 1, "/nowhere/plot.svg: No such file or directory");
+        t = tool_run("top", file, "--plot", in_folder("missing/plot.svg"));
+        assert_failed(&t, 1, "missing/plot.svg: No such file or directory");
         tool_free(&t);
         t = tool_run("top", write_text("empty", ""), "--plot", in_folder("plot.svg"));
         assert_failed(&t, 1, "there is nothing to draw");

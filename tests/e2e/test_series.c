@@ -1,0 +1,299 @@
+/* Tests of ngram series and ngram totals: the right numbers for every year, beside awk's. */
+#include "e2e/tool.h"
+
+static const char *const executors[] = { "threads", "processes", "hybrid" };
+
+static const char few_rows[] = "Albert\t1900\t4\t1\nAlbert\t1902\t8\t1\nalbert\t1901\t1\t1\n"
+                               "Albert_NOUN\t1902\t7\t1\nAlbert_X\t1902\t1\t1\n*\t1900\t3\t1\n"
+                               "Bank of Japan\t1900\t5\t1\nKing of Japan\t1901\t6\t1\n"
+                               "Bank_NOUN of Japan\t1900\t5\t1\n_START_ of Japan\t1900\t9\t1\n"
+                               "of Japan\t1900\t9\t1\nto_PRT run_VERB\t1900\t2\t1\n"
+                               "to_PRT see_VERB\t1900\t3\t1\nAlbert\t1900\t16\t1\n";
+
+typedef struct question {
+    const char *args[16];
+    const char *out, *err;
+} question;
+
+static tool ask(const char *const *args, const char *file, const char *executor)
+{
+    const char *all[MOST_ARGS] = { "series", "--executor", executor };
+    int n = 3;
+    while (*args)
+        all[n++] = *args++;
+    all[n++] = "--";
+    all[n++] = file;
+    return tool_run_opts(&(tool_options){ 0 }, all);
+}
+
+static void check_question(const question *q, const char *file, const char *executor)
+{
+    tool t = ask(q->args, file, executor);
+    if (t.status != 0 || strcmp(t.out, q->out) != 0 || strcmp(t.err, q->err ? q->err : "") != 0)
+        fail_msg("%s: status %d, wrote:\n%s%swanted:\n%s", q->args[0], t.status, t.out, t.err,
+                 q->out);
+    tool_free(&t);
+}
+
+#define check_questions(list, file)                               \
+    for (size_t i_ = 0; i_ < sizeof(list) / sizeof *(list); i_++) \
+    check_question(&(list)[i_], file, executors[i_ % 3])
+
+static void test_years_of_words(void **state)
+{
+    (void)state;
+    static const question questions[] = {
+        { { "Albert" }, "year\tAlbert\n1900\t20\n1901\t0\n1902\t8\n", NULL },
+        { { "Albert", "albert" },
+          "year\tAlbert\talbert\n1900\t20\t0\n1901\t0\t1\n1902\t8\t0\n",
+          NULL },
+        { { "ALBERT", "--case-fold" }, "year\tALBERT\n1900\t20\n1901\t1\n1902\t8\n", NULL },
+        { { "Bank of Japan" }, "year\tBank of Japan\n1900\t5\n", NULL },
+        { { "\\*" }, "year\t\\*\n1900\t3\n", NULL },
+        { { "Albert", "--from", "1901", "--to", "1903" },
+          "year\tAlbert\n1901\t0\n1902\t8\n1903\t0\n",
+          NULL },
+        { { "Albert", "--years", ":1901" }, "year\tAlbert\n1900\t20\n1901\t0\n", NULL },
+        { { "Albert", "none", "--format", "csv" },
+          "year,Albert,none\n1900,20,0\n1901,0,0\n1902,8,0\n",
+          "ngram: not in the files: none\n" },
+        { { "albert", "--format", "json" }, "[\n {\"year\": 1901, \"albert\": 1}\n]\n", NULL },
+        { { "Albert", "--format", "table" },
+          "year  Albert\n1900      20\n1901       0\n1902       8\n",
+          NULL },
+        { { "Albert", "albert", "--spark" },
+          "Albert  █▁▄  1900 to 1902, at most 20\nalbert  ▁█▁  1900 to 1902, at most 1\n",
+          NULL },
+    };
+    const char *file = write_text("in", few_rows);
+    check_questions(questions, file);
+}
+
+static void test_wildcards_give_the_most_frequent(void **state)
+{
+    (void)state;
+    static const question questions[] = {
+        { { "Albert_*" }, "year\tAlbert_NOUN\tAlbert_X\n1902\t7\t1\n", NULL },
+        { { "* of Japan" }, "year\tKing of Japan\tBank of Japan\n1900\t0\t5\n1901\t6\t0\n", NULL },
+        { { "*_NOUN of Japan" }, "year\tBank_NOUN of Japan\n1900\t5\n", NULL },
+        { { "to_PRT *_VERB" }, "year\tto_PRT see_VERB\tto_PRT run_VERB\n1900\t3\t2\n", NULL },
+        { { "ALBERT_*", "--case-fold" }, "year\talbert_NOUN\talbert_X\n1902\t7\t1\n", NULL },
+        { { "*_*", "--years", "1902" }, "year\tAlbert_NOUN\tAlbert_X\n1902\t7\t1\n", NULL },
+    };
+    const char *file = write_text("in", few_rows);
+    check_questions(questions, file);
+
+    char rows[2000] = "";
+    for (int i = 0; i < 30; i++)
+        sprintf(rows + strlen(rows), "w%02d\t1900\t%d\t1\n", i, (i * 7) % 30 / 2);
+    tool t = tool_run("series", "*", "--", write_text("many", rows));
+    assert_wrote(&t, "year\tw04\tw17\tw08\tw21\tw12\tw25\tw16\tw29\tw03\tw20\n"
+                     "1900\t14\t14\t13\t13\t12\t12\t11\t11\t10\t10\n");
+    tool_free(&t);
+}
+
+static void test_frequencies_and_smoothing(void **state)
+{
+    (void)state;
+    const char *totals =
+        write_text("totals", " \t1900,1000000,1,1\t1901,2000000,1,1\t1902,4000000,1,1\t");
+    const char *file =
+        write_text("in", "a\t1899\t9\t1\na\t1900\t3\t1\na\t1901\t6\t1\na\t1902\t4\t1\n");
+    const question questions[] = {
+        { { "a", "--relative", totals },
+          "year\ta\n1899\t\n1900\t3.000000\n1901\t3.000000\n1902\t1.000000\n",
+          NULL },
+        { { "a", "--relative", totals, "--smooth", "1" },
+          "year\ta\n1899\t3.000000\n1900\t3.000000\n1901\t2.333333\n1902\t2.000000\n",
+          NULL },
+        { { "a", "--smooth", "1" },
+          "year\ta\n1899\t6.000000\n1900\t6.000000\n1901\t4.333333\n1902\t5.000000\n",
+          NULL },
+        { { "a", "--relative", totals, "--format", "json", "--to", "1900" },
+          "[\n {\"year\": 1899, \"a\": null},\n {\"year\": 1900, \"a\": 3.000000}\n]\n",
+          NULL },
+        { { "a", "--smooth", "1", "--from", "1901" },
+          "year\ta\n1901\t5.000000\n1902\t5.000000\n",
+          NULL },
+    };
+    check_questions(questions, file);
+}
+
+static void test_what_is_wrong_is_explained(void **state)
+{
+    (void)state;
+    const char *file = write_text("in", few_rows);
+    tool t = tool_run("series", "none", "nothing", "--", file);
+    assert_int_equal(t.status, 1);
+    assert_string_equal(t.err, "ngram: not in the files: none\nngram: not in the files: nothing\n");
+    tool_free(&t);
+    t = tool_run("series", "word", file);
+    assert_failed(&t, 2, "no input files; they come behind --");
+    tool_free(&t);
+    t = tool_run("series", "--", file);
+    assert_failed(&t, 2, "name the n-grams");
+    tool_free(&t);
+    t = tool_run("series", "a", "--from", "1950", "--to", "1900", "--", file);
+    assert_failed(&t, 2, "--from 1950 is after --to 1900");
+    tool_free(&t);
+    t = tool_run("series", "a", "--smooth", "x", "--", file);
+    assert_failed(&t, 2, "--smooth x: must be a number from 0 to 1000");
+    tool_free(&t);
+    t = tool_run("series", "a", "--relative", file, "--", file);
+    assert_failed(&t, 1, file);
+    tool_free(&t);
+    t = tool_run("series", "a", "--relative", in_folder("missing"), "--", file);
+    assert_failed(&t, 1, "missing: no such file");
+    tool_free(&t);
+    t = tool_run("totals", "--against", in_folder("missing"), file);
+    assert_failed(&t, 1, "missing: no such file");
+    tool_free(&t);
+    t = tool_run("totals");
+    assert_failed(&t, 2, "no input files");
+    tool_free(&t);
+}
+
+static void test_a_series_is_drawn(void **state)
+{
+    (void)state;
+    if (system("command -v gnuplot >/dev/null 2>&1") != 0)
+        skip();
+    size_t len;
+    tool t = tool_run("series", "Albert", "albert", "--plot", in_folder("plot.svg"), "--", "-o",
+                      "/dev/null");
+    assert_int_equal(t.status, 1); /* behind -- is no option */
+    tool_free(&t);
+    t = tool_run("series", "Albert", "albert", "--plot", in_folder("plot.svg"), "-o", "/dev/null",
+                 "--", write_text("in", few_rows));
+    assert_wrote(&t, "");
+    tool_free(&t);
+    char *picture = read_bytes(in_folder("plot.svg"), &len);
+    assert_non_null(strstr(picture, "albert"));
+    assert_non_null(strstr(picture, "</svg>"));
+    free(picture);
+    assert_int_equal(count_entries(), 2);
+}
+
+static void test_totals_beside_the_datasets_own(void **state)
+{
+    (void)state;
+    const char *file = write_text("in", few_rows);
+    const char *totals = write_text("totals", " \t1899,7,1,1\t1900,86,1,1\t1901,7,1,1\t");
+    const char *stripped = "ngram: summed the rows without part-of-speech tags, which the others "
+                           "repeat\n";
+    for (int e = 0; e < 3; e++) {
+        tool t = tool_run("totals", file, "--executor", executors[e]);
+        assert_int_equal(t.status, 0);
+        assert_string_equal(t.out, "1900\t46\t6\n1901\t7\t2\n1902\t8\t1\n");
+        assert_string_equal(t.err, stripped);
+        tool_free(&t);
+    }
+    tool t = tool_run("totals", file, "--pos", "keep", "--against", totals, "--format", "csv");
+    assert_int_equal(t.status, 0);
+    assert_string_equal(t.out, "year,match_count,volume_count,total,ratio\n"
+                               "1899,0,0,7,0.000000\n1900,56,9,86,0.651163\n"
+                               "1901,7,2,7,1.000000\n1902,16,3,0,\n");
+    assert_non_null(strstr(t.err, "ngram: summed all rows, tagged and untagged\n"));
+    assert_non_null(strstr(t.err, "ngram: 3 of 4 years differ from "));
+    assert_non_null(strstr(t.err, "; the most in 1902: 16 here, 0 there\n"));
+    tool_free(&t);
+    t = tool_run("totals", file, "--pos", "strip");
+    assert_wrote(&t, "1900\t46\t6\n1901\t7\t2\n1902\t8\t1\n");
+    tool_free(&t);
+    t = tool_run("totals", file, "--pos", "only", "VERB", "--against", totals, "--years",
+                 "1901:1901");
+    assert_string_equal(t.out, "1901\t0\t0\t7\t0.000000\n");
+    assert_non_null(strstr(t.err, "ngram: summed the fully tagged rows with that tag\n"));
+    tool_free(&t);
+}
+
+/* ---- Beside awk ---------------------------------------------------------------------------- */
+
+static const char *shared(char path[4096], const char *name)
+{
+    snprintf(path, 4096, "%s/%s", YOKE_SHARED_DATA, name);
+    if (access(path, R_OK) != 0)
+        skip();
+    return path;
+}
+
+static void check_same(const tool *t, const char *path)
+{
+    size_t len;
+    char *expected = read_bytes(path, &len);
+    assert_int_equal(t->status, 0);
+    if (strcmp(t->out, expected) != 0)
+        fail_msg("wrote:\n%.2000s\nwanted:\n%.2000s", t->out, expected);
+    free(expected);
+}
+
+static void test_true_rows_equal_awk(void **state)
+{
+    (void)state;
+    char rows[4096], totals[4096];
+    shared(rows, "googlebooks-eng-all-1gram-20120701-a.excerpt.tsv");
+    shared(totals, "totalcounts_1-eng-20200217.txt");
+    shell("tr '\\t' '\\n' < '%s' | awk -F, 'NR == FNR { if (NF > 1) total[$1] = $2; next } "
+          "{ split($0, f, \"\\t\") } f[1] == \"Art\" || f[1] == \"Alive\" "
+          "{ c[f[1], f[2]] += f[3] } END { print \"year\\tArt\\tAlive\"; "
+          "for (y = 1800; y <= 2008; y++) { line = y; for (w = 1; w <= 2; w++) { s = 0; n = 0; "
+          "for (z = y - 3; z <= y + 3; z++) if (z >= 1800 && z <= 2008) { "
+          "s += c[w == 1 ? \"Art\" : \"Alive\", z] / total[z] * 1000000; n++ } "
+          "line = line sprintf(\"\\t%%.6f\", s / n) } print line } }' - '%s' > '%s'",
+          totals, rows, in_folder("expected"));
+    for (int e = 0; e < 3; e++) {
+        tool t = tool_run("series", "Art", "Alive", "--relative", totals, "--smooth", "3",
+                          "--years", "1800:2008", "--executor", executors[e], "--", rows);
+        check_same(&t, in_folder("expected"));
+        tool_free(&t);
+    }
+    shell("awk -F'\\t' '$1 !~ /._(NOUN|VERB|ADJ|ADV|PRON|DET|ADP|NUM|CONJ|PRT|\\.|X)$/ "
+          "{ m[$2] += $3; v[$2] += $4 } END { for (y in m) printf \"%%d\\t%%.0f\\t%%.0f\\n\", y, "
+          "m[y], "
+          "v[y] }' '%s' | sort -n > '%s'",
+          rows, in_folder("expected"));
+    tool t = tool_run("totals", rows);
+    check_same(&t, in_folder("expected"));
+    tool_free(&t);
+}
+
+static void test_wildcards_over_true_rows_equal_awk(void **state)
+{
+    (void)state;
+    char rows[4096];
+    shared(rows, "v3-layout.excerpt.tsv");
+    shell(
+        "awk -F'\\t' '$1 ~ /._NOUN$/ { s = 0; for (i = 2; i <= NF; i++) { split($i, e, \",\"); "
+        "s += e[2] } print s \"\\t\" $1 }' '%s' | LC_ALL=C sort -t'\t' -k1,1nr -k2,2 | head -10 | "
+        "cut -f2 > '%s'",
+        rows, in_folder("expected"));
+    tool t = tool_run("series", "*_NOUN", "--", rows);
+    char *end = strchr(t.out, '\n');
+    assert_int_equal(t.status, 0);
+    char header[4096];
+    snprintf(header, sizeof header, "%.*s\n", (int)(end - t.out - 5), t.out + 5);
+    for (char *p = header; *p; p++)
+        *p = *p == '\t' ? '\n' : *p;
+    size_t len;
+    char *expected = read_bytes(in_folder("expected"), &len);
+    assert_string_equal(header, expected);
+    free(expected);
+    tool_free(&t);
+}
+
+#define TEST(name) cmocka_unit_test_teardown(name, empty_folder)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_what_is_wrong_is_explained),
+        TEST(test_years_of_words),
+        TEST(test_wildcards_give_the_most_frequent),
+        TEST(test_frequencies_and_smoothing),
+        TEST(test_a_series_is_drawn),
+        TEST(test_totals_beside_the_datasets_own),
+        TEST(test_true_rows_equal_awk),
+        TEST(test_wildcards_over_true_rows_equal_awk),
+    };
+    return cmocka_run_group_tests_name("e2e/series", tests, make_folder, remove_folder);
+}
