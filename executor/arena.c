@@ -28,7 +28,6 @@
 #define PAGE            ((size_t)1 << PAGE_SHIFT)
 #define MAX_ORDERS      40
 #define NONE            UINT32_MAX
-#define KEEP_IDLE       ((size_t)64 << 20) /* bytes of freed blocks that stay in memory for reuse */
 #define WORTH_RELEASING ((size_t)64 << 10)
 
 enum { IS_FREE = 0x80 }; /* in `heads`: the rest is the order plus 1, 0 where no block begins */
@@ -44,7 +43,8 @@ static struct {
                               block in use: its references */
     uint32_t first[MAX_ORDERS];
     size_t used, idle;
-} arena = { .lock = PTHREAD_MUTEX_INITIALIZER };
+    size_t keep; /* bytes of freed blocks that stay in memory for reuse */
+} arena = { .lock = PTHREAD_MUTEX_INITIALIZER, .keep = (size_t)64 << 20 };
 
 /* ---- Free lists ----------------------------------------------------------------------------- */
 
@@ -252,7 +252,7 @@ void yk_arena_free(void *block)
     }
     unsigned order = arena.heads[page] - 1u;
     size_t bytes = PAGE << order;
-    bool release = bytes >= WORTH_RELEASING && arena.idle + bytes > KEEP_IDLE;
+    bool release = bytes >= WORTH_RELEASING && arena.idle + bytes > arena.keep;
     if (release) {
         pthread_mutex_unlock(&arena.lock);
         madvise(block, bytes, MADV_REMOVE); /* before it is free: then it is somebody else's */
@@ -263,6 +263,26 @@ void yk_arena_free(void *block)
     if (!release)
         arena.idle += bytes;
     pthread_mutex_unlock(&arena.lock);
+}
+
+/* Pages that are in no block. */
+static void release_free_blocks(void)
+{
+    for (unsigned order = 0; order < arena.orders; order++)
+        for (uint32_t page = arena.first[order]; page != NONE; page = arena.next[page])
+            madvise(arena.base + ((size_t)page << PAGE_SHIFT), PAGE << order, MADV_REMOVE);
+    arena.idle = 0;
+}
+
+size_t yk_arena_keep(size_t bytes)
+{
+    pthread_mutex_lock(&arena.lock);
+    size_t before = arena.keep;
+    arena.keep = bytes;
+    if (arena.base && !yk__in_worker && arena.idle > bytes)
+        release_free_blocks();
+    pthread_mutex_unlock(&arena.lock);
+    return before;
 }
 
 bool yk_arena_contains(const void *p)

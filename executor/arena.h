@@ -46,6 +46,10 @@ void yk_arena_free(void *block);
 /* Whether p points into the arena. Any process. */
 bool yk_arena_contains(const void *p);
 
+/* How many bytes of freed blocks stay in memory for reuse, instead of going back to the system:
+ * 64 MiB at first. What is too many now goes at once. Returns what it was. */
+size_t yk_arena_keep(size_t bytes);
+
 /* Bytes in blocks that are allocated now. */
 size_t yk_arena_used(void);
 

@@ -10,18 +10,26 @@ static int keep_error(yk_emitter *out, int err)
     return err;
 }
 
+/* After something was added to the table. */
+static int keep_small(yk_emitter *out, int err)
+{
+    if (!err && out->relieve && yk__table_memory(out->table) > out->limit)
+        err = out->relieve(out);
+    return keep_error(out, err);
+}
+
 int yk_emit(yk_emitter *out, yk_str key, const void *value)
 {
     if (!out->table || !out->table->fold)
         return keep_error(out, UV_EINVAL);
-    return keep_error(out, yk__table_add(out->table, key.at, key.len, value));
+    return keep_small(out, yk__table_add(out->table, key.at, key.len, value));
 }
 
 int yk_emit_u64(yk_emitter *out, yk_str key, uint64_t value)
 {
     if (!out->table || out->table->form.value_size != sizeof value)
         return keep_error(out, UV_EINVAL);
-    return keep_error(out, yk__batch_add(&out->batch, out->table, key.at, key.len, value));
+    return keep_small(out, yk__batch_add(&out->batch, out->table, key.at, key.len, value));
 }
 
 int yk_emit_bytes(yk_emitter *out, yk_str key, yk_str value)
@@ -30,7 +38,7 @@ int yk_emit_bytes(yk_emitter *out, yk_str key, yk_str value)
         return keep_error(out, yk__results_add(out->results, key, value));
     if (!out->table->form.grouped)
         return keep_error(out, UV_EINVAL);
-    return keep_error(out, yk__table_append(out->table, key.at, key.len, value.at, value.len));
+    return keep_small(out, yk__table_append(out->table, key.at, key.len, value.at, value.len));
 }
 
 int yk_emit_error(yk_emitter *out, yk_str key, int code)

@@ -12,6 +12,9 @@ struct yk_emitter {
     yk__results *results; /* of reduce */
     int err;              /* the first error; it fails the piece or the key */
     yk__batch batch;      /* of map */
+    /* When the table takes more than `limit` bytes, this empties it. NULL: there is no limit. */
+    int (*relieve)(yk_emitter *out);
+    size_t limit;
 };
 
 #endif

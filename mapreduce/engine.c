@@ -96,7 +96,8 @@ static int start_executors(yk__engine *e)
     if (e->max_streams > MOST_STREAMS)
         e->max_streams = MOST_STREAMS;
     if (e->max_streams > 0)
-        e->max_chunks = 2 + 2 * e->workers / e->max_streams;
+        e->max_chunks = yk__budget_chunks(&e->spill.budget, e->max_streams,
+                                          2 + 2 * e->workers / e->max_streams);
     e->io = yk_thread_pool(.name = "mr-io", .workers = (int)e->max_streams + 1,
                            .kill_grace_ms = UINT64_MAX);
     e->executor = e->o.executor;
@@ -143,6 +144,8 @@ static int prepare(yk__engine *e)
     err = yk__inputs_open(e);
     if (!err)
         err = open_output(e);
+    if (!err)
+        err = yk__spill_begin(e);
     return err ? err : start_executors(e);
 }
 
@@ -157,6 +160,7 @@ static void clean_up(yk__engine *e)
             yk_future_error(e->merged[p]); /* of many that fail, one is reported */
         yk_future_unref(e->merged[p]);
     }
+    yk__spill_free(e);
     yk__inputs_free(e);
     yk_executor_close(e->own_executor);
     yk_executor_close(e->io);

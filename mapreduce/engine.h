@@ -4,7 +4,8 @@
  * work on is handed to them and not looked at until they have ended.
  *
  * A job reads in this order: inputs.c opens and cuts, map_phase.c keeps the executor busy with the
- * pieces, merge_phase.c merges and writes, engine.c is the frame around it.
+ * pieces, spill.c holds their results, merge_phase.c merges and writes (spill_merge.c, if they did
+ * not fit into memory), engine.c is the frame around it.
  */
 #ifndef YOKE_MAPREDUCE_ENGINE_H
 #define YOKE_MAPREDUCE_ENGINE_H
@@ -18,13 +19,14 @@
 #include "map_job.h"
 #include "mapreduce.h"
 #include "output.h"
+#include "spill.h"
 #include "stream.h"
 
 enum { YK__TRIES = 3 }; /* of a piece whose worker dies */
 
 /* A piece of an input. */
 typedef struct yk__piece {
-    yk_future *mapped;    /* with the result, once it was mapped */
+    bool mapped;
     yk__chunk chunk;      /* of a stream, until it was mapped */
     uint64_t text_before; /* in its file; YK_SIZE_UNKNOWN: nobody knows */
     int tries;
@@ -62,7 +64,8 @@ typedef struct yk__where {
 typedef struct yk__flight {
     yk_future *future;
     yk__where where;
-    bool reads; /* a read job of that file; `piece` is the one it makes */
+    bool reads;      /* a read job of that file; `piece` is the one it makes */
+    yk__load *batch; /* it is spilled; `where` means nothing */
 } yk__flight;
 
 typedef struct yk__engine {
@@ -97,6 +100,7 @@ typedef struct yk__engine {
     yk__where bad_at;
     yk__flaw bad;
 
+    yk__spill spill;
     yk__output output;
     bool output_open;
     yk_future *merged[YK__PARTS];

@@ -34,6 +34,7 @@ static int open_file(yk__engine *e, yk__file *f, const char *path)
         return yk__explain(e, err, "%s: %s", f->name, yk_strerror(err));
     f->about = *yk_input_about(f->input);
     f->about.name = NULL;
+    f->is_stream = !f->about.splittable || must_stay_open(f);
     if (!must_stay_open(f)) {
         yk_input_close(f->input);
         f->input = NULL;
@@ -68,9 +69,8 @@ static size_t choose_piece(const yk__engine *e, uint64_t total)
     if (e->o.split_size)
         return e->o.split_size;
     uint64_t size = total / (e->workers * PIECES_PER_WORKER);
-    if (size > LARGEST_PIECE)
-        return LARGEST_PIECE;
-    return size < SMALLEST_PIECE ? SMALLEST_PIECE : (size_t)size;
+    size = size > LARGEST_PIECE ? LARGEST_PIECE : size < SMALLEST_PIECE ? SMALLEST_PIECE : size;
+    return size < e->spill.budget.piece ? (size_t)size : e->spill.budget.piece;
 }
 
 /* ---- Cutting ------------------------------------------------------------------------------- */
@@ -106,7 +106,6 @@ static int find_ranges(yk__file *f, size_t piece, size_t *n)
 
 static int cut_file(yk__engine *e, yk__file *f, size_t piece)
 {
-    f->is_stream = !f->about.splittable || must_stay_open(f);
     yk__stream_init(&f->stream, f->path, f->name, f->input ? yk_input_fd(f->input) : -1, piece);
     if (f->is_stream)
         return 0;
@@ -131,6 +130,8 @@ int yk__inputs_open(yk__engine *e)
     int err = refuse_second_stdin(e);
     for (size_t i = 0; !err && i < e->n_files; i++)
         err = open_file(e, &e->files[i], e->o.inputs[i]);
+    if (!err)
+        err = yk__spill_budget(e);
     if (err)
         return err;
     uint64_t total = total_size(e);
@@ -145,10 +146,8 @@ int yk__inputs_open(yk__engine *e)
 
 static void free_file(yk__file *f)
 {
-    for (size_t i = 0; i < f->n_pieces; i++) {
-        yk_future_unref(f->pieces[i].mapped);
+    for (size_t i = 0; i < f->n_pieces; i++)
         yk__chunk_free(&f->pieces[i].chunk);
-    }
     for (size_t i = 0; i < f->n_spare; i++)
         yk__chunk_free(&f->spare[i]);
     yk__stream_free(&f->stream);

@@ -15,7 +15,9 @@
 
 #include "../executor/clock.h"
 #include "emit.h"
+#include "spill.h"
 #include "split_state.h"
+#include "table_spill.h"
 
 /* ---- What a worker keeps from one piece to the next ---------------------------------------- */
 
@@ -177,6 +179,43 @@ static int combine_all(mapper *m, yk__table *into)
     return err;
 }
 
+/* ---- A table that has become too large ------------------------------------------------------ */
+
+static int write_early(mapper *m)
+{
+    const yk__map_arg *arg = m->arg;
+    const char *path = arg->rest + arg->user_size, *folder = path + strlen(path) + 1;
+    if (m->head.early == YK__EARLY_MAX)
+        return UV_E2BIG;
+    char *run = yk__early_path(folder, arg->number, m->head.early);
+    int err = run ? yk__table_spill(m->out.table, arg->order + m->head.early, run) : UV_ENOMEM;
+    if (err && run)
+        set_flaw(m, err, "%.300s: %s", run, yk_strerror(err));
+    m->head.early += !err;
+    free(run);
+    return err;
+}
+
+/* What combine emits meanwhile must not come here. */
+static int spill_early(yk_emitter *out)
+{
+    mapper *m = (mapper *)((char *)out - offsetof(mapper, out));
+    scratch *own = own_scratch();
+    out->relieve = NULL;
+    int err = yk__batch_flush(&out->batch, out->table);
+    if (!err && m->arg->combine)
+        err = combine_all(m, &own->combined);
+    if (!err)
+        err = write_early(m);
+    out->table = &own->table;
+    if (!err)
+        err = yk__table_begin(out->table, m->arg->fold, m->arg->seed);
+    out->relieve = spill_early;
+    return err;
+}
+
+/* ---- The whole job -------------------------------------------------------------------------- */
+
 static int return_runs(mapper *m)
 {
     const yk__table *table = m->out.table;
@@ -187,7 +226,7 @@ static int return_runs(mapper *m)
         return UV_ENOMEM;
     memcpy(to, &m->head, sizeof m->head);
     if (!failed)
-        yk__parts_write(table, &m->head.parts, m->arg->order, to + sizeof m->head);
+        yk__parts_write(table, &m->head.parts, m->arg->order + m->head.early, to + sizeof m->head);
     return 0;
 }
 
@@ -198,10 +237,14 @@ int yk__map_job(yk_job *job)
     if (!own)
         return UV_ENOMEM;
     mapper m = { .job = job, .arg = yk_job_arg(job), .out.table = &own->table };
+    m.out.relieve = spill_early;
+    m.out.limit = m.arg->table_limit;
+    m.head.number = m.arg->number;
     int err = yk__table_begin(&own->table, m.arg->fold, m.arg->seed);
     if (err)
         return err;
     err = map_piece(&m, own->blocks);
+    m.out.relieve = NULL;
     if (!err && m.arg->combine)
         err = combine_all(&m, &own->combined);
     if (yk_job_cancelled(job))

@@ -16,7 +16,8 @@
 #include "run.h"
 #include "split.h"
 
-/* Argument: this, then `user_size` bytes for map, then the path with its NUL. */
+/* Argument: this, then `user_size` bytes for map, then with a NUL each the path, and the folder for
+ * runs that the job writes early. */
 typedef struct yk__map_arg {
     yk_map_fn map;
     const yk_fold *fold;  /* NULL: values are grouped, */
@@ -28,8 +29,9 @@ typedef struct yk__map_arg {
     uint64_t text_before; /* the piece, in its input; YK_SIZE_UNKNOWN: nobody knows */
     const char *chunk;    /* if not NULL: the text, instead of the range */
     size_t chunk_len;
+    size_t table_limit; /* a table of more bytes becomes a run */
+    uint64_t number;    /* of such runs (yk__early_path) */
     size_t user_size;
-    size_t path_len;
     _Alignas(16) char rest[];
 } yk__map_arg;
 
@@ -59,10 +61,14 @@ typedef struct yk__map_head {
     uint64_t busy_ns;
     unsigned worker;
     int process;        /* its number, to know whether it was this one */
+    uint64_t number;    /* as in the argument, */
+    uint32_t early;     /* and so many runs were written under it */
     yk__flaw flaw;      /* why it failed */
     yk__flaw first_bad; /* the first record that was skipped */
     yk__parts parts;
 } yk__map_head;
+
+enum { YK__EARLY_MAX = 1 << 15 };
 
 int yk__map_job(yk_job *job);
 

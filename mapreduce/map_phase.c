@@ -32,7 +32,7 @@ static bool is_wanted(const yk__engine *e, yk__where where)
 static void cancel_behind_limit(yk__engine *e)
 {
     for (size_t i = 0; i < e->n_flights; i++)
-        if (!is_wanted(e, e->flights[i].where))
+        if (e->flights[i].batch || !is_wanted(e, e->flights[i].where))
             yk_future_cancel(e->flights[i].future);
 }
 
@@ -66,7 +66,7 @@ static void stop_all(yk__engine *e, int code)
 
 /* ---- Flights ------------------------------------------------------------------------------- */
 
-static int add_flight(yk__engine *e, yk_future *future, yk__where where, bool reads)
+static int add_flight(yk__engine *e, yk__flight flight)
 {
     if (e->n_flights == e->cap_flights) {
         size_t cap = e->cap_flights ? e->cap_flights * 2 : 16;
@@ -76,15 +76,15 @@ static int add_flight(yk__engine *e, yk_future *future, yk__where where, bool re
         e->flights = flights;
         e->cap_flights = cap;
     }
-    e->flights[e->n_flights++] = (yk__flight){ future, where, reads };
-    e->n_mapping += !reads;
+    e->flights[e->n_flights++] = flight;
+    e->n_mapping += !flight.reads && !flight.batch;
     return 0;
 }
 
 /* For every future that may be made, there must be room to remember it. */
 static int reserve_flight(yk__engine *e)
 {
-    int err = add_flight(e, NULL, (yk__where){ 0, 0 }, true);
+    int err = add_flight(e, (yk__flight){ .reads = true });
     if (!err)
         e->n_flights--;
     return err;
@@ -94,8 +94,8 @@ static yk__map_arg *make_argument(yk__engine *e, yk__where where, size_t *size)
 {
     yk__file *f = &e->files[where.file];
     const yk__chunk *chunk = &f->pieces[where.piece].chunk;
-    size_t path_size = strlen(f->path) + 1;
-    *size = sizeof(yk__map_arg) + e->o.arg_size + path_size;
+    size_t path_size = strlen(f->path) + 1, folder_size = strlen(e->spill.folder) + 1;
+    *size = sizeof(yk__map_arg) + e->o.arg_size + path_size + folder_size;
     yk__map_arg *arg = calloc(1, *size);
     if (!arg)
         return NULL;
@@ -110,10 +110,13 @@ static yk__map_arg *make_argument(yk__engine *e, yk__where where, size_t *size)
     arg->text_before = f->pieces[where.piece].text_before;
     arg->chunk = chunk->at;
     arg->chunk_len = chunk->len;
+    arg->table_limit = e->spill.budget.table;
+    arg->number = e->spill.next++;
     arg->user_size = e->o.arg_size;
     if (e->o.arg_size)
         memcpy(arg->rest, e->o.arg, e->o.arg_size);
     memcpy(arg->rest + e->o.arg_size, f->path, path_size);
+    memcpy(arg->rest + e->o.arg_size + path_size, e->spill.folder, folder_size);
     return arg;
 }
 
@@ -126,7 +129,7 @@ static int submit_piece(yk__engine *e, yk__where where)
         e->files[where.file].pieces[where.piece].tries++;
         yk_future *f =
             yk_submit_with(e->executor, yk__map_job, arg, size, .kind = YK_CPU, .name = "map");
-        err = add_flight(e, f, where, false);
+        err = add_flight(e, (yk__flight){ .future = f, .where = where });
     }
     free(arg);
     return err;
@@ -171,7 +174,8 @@ static int start_read(yk__engine *e, size_t index)
         return err;
     f->reading = yk_submit_with(e->io, yk__read_job, &stream, sizeof stream, .kind = YK_BLOCKING,
                                 .name = "read");
-    return add_flight(e, f->reading, (yk__where){ index, f->n_pieces }, true);
+    return add_flight(
+        e, (yk__flight){ .future = f->reading, .where = { index, f->n_pieces }, .reads = true });
 }
 
 static int open_stream(yk__engine *e, yk__file *f)
@@ -245,13 +249,27 @@ static bool next_piece(yk__engine *e, yk__where *where)
     return false;
 }
 
+static int launch_batches(yk__engine *e)
+{
+    yk__load *batch = NULL;
+    int err;
+    do {
+        err = e->failed ? 0 : reserve_flight(e);
+        if (!err && !e->failed)
+            err = yk__spill_next(e, false, &batch);
+        if (!err && batch)
+            err = add_flight(e, (yk__flight){ .future = batch->task.future, .batch = batch });
+    } while (!err && !e->failed && batch);
+    return err;
+}
+
 static int launch(yk__engine *e)
 {
     int err = launch_reads(e);
     yk__where where;
-    while (!err && e->n_mapping < e->window && next_piece(e, &where))
+    while (!err && e->n_mapping < e->window && yk__spill_has_room(e) && next_piece(e, &where))
         err = submit_piece(e, where);
-    return err;
+    return err ? err : launch_batches(e);
 }
 
 /* ---- What has ended ------------------------------------------------------------------------ */
@@ -302,7 +320,12 @@ static void take_result(yk__engine *e, yk__where where, yk_future *future)
         fail_at(e, where, YK_EFORMAT, "a worker returned a damaged result");
         return;
     }
-    piece->mapped = yk_future_ref(future);
+    int err = yk__spill_take(e, future, len, head.number, head.early);
+    if (err) {
+        fail_at(e, where, err, NULL);
+        return;
+    }
+    piece->mapped = true;
     piece->text = head.text;
     piece->records = head.records;
     give_chunk(f, &piece->chunk);
@@ -386,6 +409,18 @@ static void end_read(yk__engine *e, yk__where where, yk_future *future)
         fail_at(e, where, err, NULL);
 }
 
+/* The job is over if it failed: its place in the input is none, so it comes before all. */
+static void end_batch(yk__engine *e, yk__load *batch)
+{
+    yk_future *future = yk_future_ref(batch->task.future);
+    int err = yk__spill_end(e, batch);
+    if (err > 0)
+        err = add_flight(e, (yk__flight){ .future = batch->task.future, .batch = batch });
+    if (err < 0 && !(e->failed && err == YK_ECANCELED))
+        stop_all(e, err);
+    yk_future_unref(future);
+}
+
 static void land(yk__engine *e)
 {
     for (size_t i = 0; i < e->n_flights;) {
@@ -395,6 +430,10 @@ static void land(yk__engine *e)
             continue;
         }
         e->flights[i] = e->flights[--e->n_flights];
+        if (flight.batch) {
+            end_batch(e, flight.batch);
+            continue;
+        }
         if (flight.reads)
             end_read(e, flight.where, flight.future);
         else

@@ -58,15 +58,18 @@ typedef enum yk_mapreduce_phase { YK_MAPPING, YK_MERGING, YK_WRITING, YK_ENDED }
 typedef struct yk_mapreduce_stats {
     yk_mapreduce_phase phase;
     uint64_t elapsed_ns;
-    uint64_t stored_total; /* bytes of all inputs as stored; 0 if one of them is a pipe */
-    uint64_t stored;       /* of them, read and mapped */
-    uint64_t text;         /* bytes of text that this was, unpacked */
-    uint64_t records;      /* lines */
-    uint64_t bad_records;  /* of them, skipped */
-    uint64_t splits;       /* pieces mapped */
-    uint64_t retries;      /* pieces done again because a worker had died */
-    uint64_t keys;         /* distinct ones, from YK_WRITING on */
-    unsigned workers;      /* that had work; those past YK_MAPREDUCE_WORKERS count as the last */
+    uint64_t stored_total;  /* bytes of all inputs as stored; 0 if one of them is a pipe */
+    uint64_t stored;        /* of them, read and mapped */
+    uint64_t text;          /* bytes of text that this was, unpacked */
+    uint64_t records;       /* lines */
+    uint64_t bad_records;   /* of them, skipped */
+    uint64_t splits;        /* pieces mapped */
+    uint64_t retries;       /* pieces done again because a worker had died */
+    uint64_t spilled_bytes; /* written to disk because memory did not suffice */
+    uint64_t spilled_runs;  /* files of them */
+    uint64_t merge_passes;  /* over such files */
+    uint64_t keys;          /* distinct ones, from YK_WRITING on */
+    unsigned workers;       /* that had work; those past YK_MAPREDUCE_WORKERS count as the last */
     struct {
         uint64_t splits, busy_ns;
     } worker[YK_MAPREDUCE_WORKERS];
@@ -94,7 +97,15 @@ typedef struct yk_mapreduce_options {
     const void *arg;       /* copied, and handed to map, reduce and combine */
     size_t arg_size;
     bool skip_bad_records; /* what yk_split_bad_record does */
-    size_t split_size;     /* bytes of text in a piece; 0: 4 MiB, or less if there is little */
+    /* Bytes that all processes of the job may use together (proportional set size), held within a
+     * tenth; 0: half of what the machine, or the control group, has. What does not fit is written
+     * to files in a folder of the job's own, which is made in `tmp_dir` (NULL: in $TMPDIR if that
+     * is set, else beside the output) and removed at the end, whatever that is. It takes about 4
+     * MB, and 4 MB for each worker, at least. Not counted: the `top` best records; one record, one
+     * key's values in one piece, and one zstd frame's window, however large. */
+    size_t memory;
+    const char *tmp_dir;
+    size_t split_size; /* bytes of text in a piece; 0: 4 MiB, or less if there is little */
     /* Only the `top` best records, by `rank` of their values, larger first, ties by the bytes of
      * the key. 0: all records, by the bytes of the key. NULL: the value's first uint64_t. Not
      * with a reduce function. */

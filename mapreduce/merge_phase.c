@@ -1,103 +1,18 @@
-/* mapreduce/merge_phase.c - from mapped pieces to the output.
- *
- * A merge job reads the runs of one partition in the results of all pieces, where they are. In
- * worker processes that works for results in the arena, which has the same address everywhere; the
- * few that are elsewhere (small ones) are copied there first.
- */
+/* mapreduce/merge_phase.c - from mapped pieces to the output. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
 #include "../data/rows.h"
-#include "../executor/arena.h"
 #include "engine.h"
+#include "kway.h"
 #include "merge.h"
 #include "writer.h"
 
-/* ---- What the merge jobs read -------------------------------------------------------------- */
-
-typedef struct feed {
-    yk__span *table; /* shared memory: an array for each partition */
-    size_t stride;   /* its length */
-    size_t n[YK__PARTS];
-    char *copies; /* shared memory: results that workers could not see */
-} feed;
-
-static bool is_visible(const yk__engine *e, const void *result)
-{
-    return !e->in_processes || yk_arena_contains(result);
-}
-
-static const char *runs_of(const yk__piece *piece, yk__parts *parts, size_t *len)
-{
-    const char *result = yk_future_result(piece->mapped, len);
-    yk__map_head head;
-    memcpy(&head, result, sizeof head);
-    *parts = head.parts;
-    *len -= sizeof head;
-    return result + sizeof head;
-}
-
-static void count_feed(const yk__engine *e, size_t *pieces, size_t *to_copy)
-{
-    yk__parts parts;
-    *pieces = *to_copy = 0;
-    for (size_t i = 0; i < e->n_files; i++) {
-        *pieces += e->files[i].n_pieces;
-        for (size_t k = 0; k < e->files[i].n_pieces; k++) {
-            size_t len;
-            const char *runs = runs_of(&e->files[i].pieces[k], &parts, &len);
-            *to_copy += is_visible(e, runs) ? 0 : len;
-        }
-    }
-}
-
-static void add_runs(feed *fd, const char *runs, const yk__parts *parts)
-{
-    for (size_t p = 0; p < YK__PARTS; p++)
-        if (parts->at[p] < parts->at[p + 1])
-            fd->table[p * fd->stride + fd->n[p]++] =
-                (yk__span){ runs + parts->at[p], runs + parts->at[p + 1] };
-}
-
-static int make_feed(yk__engine *e, feed *fd)
-{
-    size_t to_copy;
-    *fd = (feed){ 0 };
-    count_feed(e, &fd->stride, &to_copy);
-    fd->table = yk__shared_alloc(fd->stride * YK__PARTS * sizeof *fd->table);
-    fd->copies = to_copy ? yk__shared_alloc(to_copy) : NULL;
-    if (!fd->table || (to_copy && !fd->copies))
-        return UV_ENOMEM;
-    char *copy = fd->copies;
-    for (size_t i = 0; i < e->n_files; i++) {
-        for (size_t k = 0; k < e->files[i].n_pieces; k++) {
-            size_t len;
-            yk__parts parts;
-            const char *runs = runs_of(&e->files[i].pieces[k], &parts, &len);
-            if (!yk__parts_fit(&parts, len))
-                return YK_EFORMAT;
-            if (!is_visible(e, runs)) {
-                memcpy(copy, runs, len);
-                runs = copy;
-                copy += len;
-            }
-            add_runs(fd, runs, &parts);
-        }
-    }
-    return 0;
-}
-
-static void free_feed(feed *fd)
-{
-    yk__shared_free(fd->table);
-    yk__shared_free(fd->copies);
-}
-
 /* ---- Merging ------------------------------------------------------------------------------- */
 
-static yk_future *submit_merge(yk__engine *e, const feed *fd, size_t part)
+static yk_future *submit_merge(yk__engine *e, const yk__feed *fd, size_t part)
 {
     size_t size = sizeof(yk__merge_arg) + e->o.arg_size;
     yk__merge_arg *arg = calloc(1, size);
@@ -119,7 +34,7 @@ static yk_future *submit_merge(yk__engine *e, const feed *fd, size_t part)
 }
 
 /* Waits for the merge of one partition, and does it again while its worker dies. */
-static int await_merge(yk__engine *e, const feed *fd, size_t part)
+static int await_merge(yk__engine *e, const yk__feed *fd, size_t part)
 {
     for (int tries = 1;; tries++) {
         int err = yk__await_end(e, e->merged[part]);
@@ -167,23 +82,10 @@ static int find_poisoned(yk__engine *e)
     return yk__explain(e, (int)code, "\"%s\": %s", quote, yk_strerror((int)code));
 }
 
-/* The pieces' results have been merged. */
-static void free_pieces(yk__engine *e)
+static int merge_in_memory(yk__engine *e)
 {
-    for (size_t i = 0; i < e->n_files; i++) {
-        for (size_t k = 0; k < e->files[i].n_pieces; k++) {
-            yk_future_unref(e->files[i].pieces[k].mapped);
-            e->files[i].pieces[k].mapped = NULL;
-        }
-    }
-}
-
-int yk__merge_phase(yk__engine *e)
-{
-    e->stats.phase = YK_MERGING;
-    yk__tell_progress(e, false);
-    feed fd;
-    int err = make_feed(e, &fd);
+    yk__feed fd;
+    int err = yk__feed_make(&fd, e->spill.waiting, e->spill.n_waiting, e->in_processes);
     for (size_t p = 0; !err && p < YK__PARTS; p++) {
         e->merged[p] = submit_merge(e, &fd, p);
         err = e->merged[p] ? 0 : UV_ENOMEM;
@@ -194,52 +96,121 @@ int yk__merge_phase(yk__engine *e)
         int own = err ? yk__await_end(e, e->merged[p]) : await_merge(e, &fd, p);
         err = err ? err : own;
     }
+    yk__tell_progress(e, true); /* now memory is fullest */
+    yk__feed_free(&fd);
+    return err;
+}
+
+int yk__merge_phase(yk__engine *e)
+{
+    e->stats.phase = YK_MERGING;
+    yk__tell_progress(e, true);
+    int err = yk__spill_is_needed(e) ? yk__spill_merge(e) : merge_in_memory(e);
     if (!err)
         err = find_poisoned(e);
-    yk__tell_progress(e, true); /* now memory is fullest */
-    free_feed(&fd);
-    free_pieces(e);
+    yk__spill_drop(e);
     return err;
 }
 
 /* ---- Writing ------------------------------------------------------------------------------- */
 
-static int begin_weave(yk__engine *e, yk__weave *weave)
+/* The result, record by record: in memory, or in a file for each partition. */
+typedef struct source {
+    yk__engine *e;
+    bool open;
+    yk__weave weave;
+    yk__kway kway;
+    char *paths[YK__PARTS];
+    uint64_t value[YK__VALUE_MAX / 8]; /* aligned */
+} source;
+
+static int begin_files(source *s)
 {
-    yk__weave_begin(weave, e->form, e->o.top ? e->o.rank : NULL);
+    int err = 0;
+    for (size_t p = 0; !err && !s->open && p < YK__PARTS; p++) {
+        s->paths[p] = yk__spill_part_path(s->e, p);
+        err = s->paths[p] ? 0 : UV_ENOMEM;
+    }
+    if (!err && !s->open)
+        err = yk__kway_open(&s->kway, (const char *const *)s->paths, YK__PARTS, s->e->form);
+    s->open = true;
+    if (!err)
+        err = yk__kway_select(&s->kway, YK__PARTS);
+    return err;
+}
+
+static int begin_source(source *s)
+{
+    yk__engine *e = s->e;
+    if (e->spill.streamed)
+        return begin_files(s);
+    yk__weave_begin(&s->weave, e->form, e->o.top ? e->o.rank : NULL);
     for (size_t p = 0; p < YK__PARTS; p++) {
         size_t len;
         const void *result = yk_future_result(e->merged[p], &len);
-        int err = yk__weave_add(weave, result, len);
+        int err = yk__weave_add(&s->weave, result, len);
         if (err)
             return err;
     }
     return 0;
 }
 
-static int measure_all(yk__engine *e, yk__weave *weave)
+/* 1, 0 at the end, or an error. */
+static int next_in_files(source *s, yk_str *key, yk_str *value)
 {
+    yk__view view;
+    int got = yk__kway_next(&s->kway, &view);
+    if (got <= 0)
+        return got;
+    if (s->e->form.grouped)
+        return yk__result_of(&view, key, value) ? 1 : YK_ECORRUPT;
+    memcpy(s->value, view.value, view.size);
+    *key = (yk_str){ view.key, view.head.len };
+    *value = (yk_str){ (const char *)s->value, view.size };
+    return 1;
+}
+
+static int next_record(source *s, yk_str *key, yk_str *value)
+{
+    return s->e->spill.streamed ? next_in_files(s, key, value)
+                                : yk__weave_next(&s->weave, key, value);
+}
+
+static void end_source(source *s)
+{
+    if (s->open)
+        yk__kway_free(&s->kway);
+    for (size_t p = 0; p < YK__PARTS; p++)
+        free(s->paths[p]);
+}
+
+static int measure_all(source *s)
+{
+    const yk__engine *e = s->e;
     yk_str key, value;
-    int err = e->o.sink.measure ? begin_weave(e, weave) : 0;
+    int err = e->o.sink.measure ? begin_source(s) : 0;
     if (!e->o.sink.measure)
         return 0;
     for (size_t n = 0; err >= 0 && (!e->o.top || n < e->o.top); n++) {
-        if (!yk__weave_next(weave, &key, &value))
+        err = next_record(s, &key, &value);
+        if (err <= 0)
             break;
         err = e->o.sink.measure(key, value, e->o.sink.arg);
     }
     return err;
 }
 
-static int write_all(yk__engine *e, yk__weave *weave, yk_writer *to)
+static int write_all(source *s, yk_writer *to)
 {
+    const yk__engine *e = s->e;
     const yk_sink *sink = &e->o.sink;
     yk_str key, value;
-    int err = begin_weave(e, weave);
+    int err = begin_source(s);
     if (!err && sink->begin)
         err = sink->begin(to, sink->arg);
     for (size_t n = 0; err >= 0 && (!e->o.top || n < e->o.top); n++) {
-        if (!yk__weave_next(weave, &key, &value))
+        err = next_record(s, &key, &value);
+        if (err <= 0)
             break;
         err = sink->record(to, key, value, sink->arg);
         if (err >= 0 && (n & 1023) == 0 && yk_job_cancelled(to->job))
@@ -256,19 +227,23 @@ static int write_job(yk_job *job)
 {
     yk__engine *e = *(yk__engine **)yk_job_arg(job);
     yk_writer *to = malloc(sizeof *to);
-    yk__weave *weave = malloc(sizeof *weave);
+    source *from = calloc(1, sizeof *from);
     int err = UV_ENOMEM;
-    if (to && weave) {
+    if (to && from) {
         to->out = &e->output;
         to->job = job;
         to->form = e->form;
         to->err = 0;
         to->len = 0;
-        err = measure_all(e, weave);
+        from->e = e;
+        err = measure_all(from);
         if (err >= 0)
-            err = write_all(e, weave, to);
+            err = write_all(from, to);
+        if (err < 0 && from->kway.failed)
+            yk__explain(e, err, "%s: a spilled run: %s", from->kway.failed, yk_strerror(err));
+        end_source(from);
     }
-    free(weave);
+    free(from);
     free(to);
     return err;
 }

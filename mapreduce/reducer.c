@@ -67,6 +67,15 @@ static int add_record(yk__results *r, size_t size, char **bytes)
     return 0;
 }
 
+static int hand_on(yk__results *r)
+{
+    yk__view view;
+    const char *at = r->at;
+    yk__run_next(&at, r->at + r->len, grouped, &view);
+    r->len = 0;
+    return r->put(r->to, &view);
+}
+
 int yk__results_add(yk__results *r, yk_str key, yk_str value)
 {
     bool same = key.len == (r->head.len & YK__KEY_MAX) && memcmp(key.at, r->key, key.len) == 0;
@@ -83,7 +92,7 @@ int yk__results_add(yk__results *r, yk_str key, yk_str value)
         memcpy(to + sizeof len, key.at, key.len);
     if (value.len > 0)
         memcpy(to + with_key, value.at, value.len);
-    return 0;
+    return r->put ? hand_on(r) : 0;
 }
 
 bool yk__result_of(const yk__view *view, yk_str *key, yk_str *value)

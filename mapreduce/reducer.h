@@ -31,6 +31,9 @@ typedef struct yk__results {
     uint64_t records;
     yk__record head; /* of the key that is reduced */
     const char *key;
+    /* NULL: they are kept. Else each is handed on at once, and only a key that failed is kept. */
+    int (*put)(void *to, const yk__view *result);
+    void *to;
 } yk__results;
 
 #define YK__SAME_KEY UINT32_MAX

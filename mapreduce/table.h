@@ -113,6 +113,12 @@ int yk__table_copy_poison(yk__table *t, const yk__table *from, const yk__record 
 
 uint32_t yk__hash(const char *key, size_t len, uint64_t seed);
 
+/* Bytes that it takes, and those that it takes for a moment when it grows. */
+static inline size_t yk__table_memory(const yk__table *t)
+{
+    return t->pool.len + t->values.len + (t->mask + 1) * (sizeof(yk__slot) + sizeof(yk__slot) / 2);
+}
+
 /* ---- Its records ------------------------------------------------------------------------- */
 
 /* The one behind `r` in the order in which they came; NULL: the first. NULL behind the last. */

@@ -14,7 +14,13 @@
 #include "../../executor/clock.h"
 #include "units.h"
 
-enum { SECOND = 1000 * 1000 * 1000, WIDEST = 512, LONGEST_BAR = 30, SHORTEST_BAR = 5 };
+enum {
+    SECOND = 1000 * 1000 * 1000,
+    WIDEST = 512,
+    MOST_PARTS = 5,
+    LONGEST_BAR = 30,
+    SHORTEST_BAR = 5
+};
 
 void ngram_progress_begin(ngram_progress *p, ngram_when when)
 {
@@ -41,7 +47,7 @@ static void put_time(char *to, size_t size, double seconds)
 }
 
 /* The parts behind the bar, the most important first. Returns how many. */
-static size_t make_parts(const ngram_state *st, char parts[4][48])
+static size_t make_parts(const ngram_state *st, char parts[MOST_PARTS][48])
 {
     char a[16], b[16];
     size_t n = 0;
@@ -52,10 +58,12 @@ static size_t make_parts(const ngram_state *st, char parts[4][48])
                  ngram_short_number(b, (double)st->total));
     else
         snprintf(parts[n++], 48, "%sB", ngram_short_number(a, (double)st->done));
-    if (st->what) {
+    if (st->what)
         snprintf(parts[n++], 48, "%s", st->what);
+    if (st->spilled)
+        snprintf(parts[n++], 48, "%sB spilled", ngram_short_number(a, (double)st->spilled));
+    if (st->what)
         return n;
-    }
     snprintf(parts[n++], 48, "%sB/s", ngram_short_number(a, rate));
     if (st->total && rate > 0 && st->done <= st->total) {
         put_time(a, sizeof a, (double)(st->total - st->done) / rate);
@@ -67,7 +75,7 @@ static size_t make_parts(const ngram_state *st, char parts[4][48])
 }
 
 /* Appends the parts that fit into `width`. Returns the length. */
-static size_t join_parts(char *line, size_t width, char parts[4][48], size_t n)
+static size_t join_parts(char *line, size_t width, char parts[MOST_PARTS][48], size_t n)
 {
     size_t len = 0;
     for (size_t i = 0; i < n; i++) {
@@ -101,7 +109,7 @@ static size_t make_bar(char *to, size_t width, const ngram_state *st)
 
 static size_t make_line(char *line, size_t width, const ngram_state *st)
 {
-    char parts[4][48], text[WIDEST + 1];
+    char parts[MOST_PARTS][48], text[WIDEST + 1];
     size_t n = make_parts(st, parts);
     const size_t bar_least = st->total ? 5 + 3 + SHORTEST_BAR : 0;
     size_t text_len = join_parts(text, width > bar_least ? width - bar_least : 0, parts, n);

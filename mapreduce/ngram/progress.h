@@ -16,6 +16,7 @@ typedef struct ngram_state {
     uint64_t elapsed_ns;
     uint64_t done, total; /* bytes; total 0: nobody knows */
     uint64_t rows;        /* 0: not counted */
+    uint64_t spilled;     /* bytes written because memory did not suffice */
     const char *what;     /* instead of the rate: "merging" */
 } ngram_state;
 

@@ -30,6 +30,7 @@ static void look(const yk_mapreduce_stats *s, void *arg)
                           .done = s->stored,
                           .total = s->stored_total,
                           .rows = s->records,
+                          .spilled = s->spilled_bytes,
                           .what = s->phase == YK_MERGING ? "merging" : NULL };
     ngram_progress_show(&v->progress, &state);
 }
@@ -76,6 +77,8 @@ int ngram_query(const ngram_query_options *o, const char *const *files, yk_mapre
     job->inputs = files;
     job->executor = make_executor(&o->work);
     job->workers = o->work.workers;
+    job->memory = o->work.memory;
+    job->tmp_dir = o->work.temp;
     job->skip_bad_records = o->input.bad_records;
     job->progress = look;
     job->progress_arg = &v;

@@ -105,6 +105,20 @@ const ngram_option ngram_work_table[] = {
       .at = offsetof(ngram_work_options, workers),
       .least = 1,
       .most = 1024 },
+    { .name = "memory",
+      .value = "SIZE",
+      .help = "what all processes may use together, such as 512M (default: half of the machine's, "
+              "or of the control group's); what does not fit is written to compressed files",
+      .read = ngram_read_bytes,
+      .at = offsetof(ngram_work_options, memory),
+      .least = 1,
+      .must = "a size such as 512M" },
+    { .name = "temp-dir",
+      .value = "DIR",
+      .help = "where these files are, until the end (default: $TMPDIR if it is set, else beside "
+              "OUT)",
+      .read = ngram_read_text,
+      .at = offsetof(ngram_work_options, temp) },
     { 0 },
 };
 

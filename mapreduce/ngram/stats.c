@@ -24,6 +24,10 @@ void ngram_print_stats(const yk_mapreduce_stats *s, uint64_t memory, size_t file
             ngram_short_number(rows, (double)s->records * per));
     fprintf(stderr, "splits:      %llu\n", (unsigned long long)s->splits);
     fprintf(stderr, "retries:     %llu\n", (unsigned long long)s->retries);
+    if (s->spilled_runs)
+        fprintf(stderr, "spilled:     %sB in %llu runs, merged in %llu passes\n",
+                ngram_short_number(used, (double)s->spilled_bytes),
+                (unsigned long long)s->spilled_runs, (unsigned long long)s->merge_passes);
     for (unsigned i = 0; i < s->workers; i++)
         fprintf(stderr, "worker %-4u  %.3f seconds busy, %llu splits\n", i,
                 (double)s->worker[i].busy_ns / 1e9, (unsigned long long)s->worker[i].splits);
