@@ -13,10 +13,12 @@
 #include "commands.h"
 #include "counting.h"
 #include "lines.h"
+#include "store_find.h"
 #include "tags.h"
 #include "wanted.h"
 
 typedef struct series_options {
+    const char *store; /* instead of files */
     bool case_fold;
     ngram_lines_options lines;
     ngram_query_options query;
@@ -141,20 +143,21 @@ static int write_lines(yk_writer *to, void *arg)
 }
 
 /* Says which words are missing; fails if all are. */
-static int tell_missing(const ngram_lines *l)
+static int tell_missing(const ngram_lines *l, const char *place)
 {
     size_t missing = 0;
     for (size_t i = 0; i < l->word_count; i++) {
         if (ngram_lines_found(l, i))
             continue;
-        fprintf(stderr, "ngram: not in the files%s: %s\n",
+        fprintf(stderr, "ngram: not in the %s%s: %s\n", place,
                 l->options->years.from ? " in these years" : "", l->words[i]);
         missing++;
     }
     return missing == l->word_count ? NGRAM_FAILED : NGRAM_OK;
 }
 
-static int find(const series_options *o, ngram_wanted *wanted, found *f, const char *const *files)
+static int find_in_files(const series_options *o, const ngram_wanted *wanted, found *f,
+                         const char *const *files)
 {
     yk_mapreduce_options job = {
         .map = map_wanted,
@@ -163,9 +166,16 @@ static int find(const series_options *o, ngram_wanted *wanted, found *f, const c
         .arg = wanted,
         .arg_size = ngram_wanted_size(wanted)
     };
-    int status = ngram_query(&o->query, files, &job);
+    return ngram_query(&o->query, files, &job);
+}
+
+static int find(const series_options *o, const ngram_wanted *wanted, found *f,
+                const char *const *files)
+{
+    ngram_store_question question = { o->store, wanted, &f->lines, f->output };
+    int status = o->store ? ngram_store_answer(&question) : find_in_files(o, wanted, f, files);
     if (status == NGRAM_OK)
-        status = tell_missing(&f->lines);
+        status = tell_missing(&f->lines, o->store ? "store" : "files");
     if (status == NGRAM_OK && o->query.output.plot)
         status = ngram_plot(&f->lines.chart, o->query.output.plot);
     return status;
@@ -173,15 +183,26 @@ static int find(const series_options *o, ngram_wanted *wanted, found *f, const c
 
 /* ---- The command --------------------------------------------------------------------------- */
 
-static int check(const series_options *o, const ngram_words *words)
+/* The words are there, and either files or a store. */
+static int check_words(const series_options *o, const ngram_words *words)
 {
-    const ngram_years *years = &o->query.input.years;
     if (words->before == 0)
         return ngram_complain(&ngram_series_command, "name the n-grams, then --, then the files");
-    if (words->before == words->count)
+    if (o->store && words->before < words->count)
+        return ngram_complain(&ngram_series_command, "either --store or files, not both");
+    if (!o->store && words->before == words->count)
         return ngram_complain(
             &ngram_series_command,
             "no input files; they come behind --: ngram series WORD... -- FILE...");
+    return NGRAM_OK;
+}
+
+static int check(const series_options *o, const ngram_words *words)
+{
+    const ngram_years *years = &o->query.input.years;
+    int status = check_words(o, words);
+    if (status)
+        return status;
     if (words->before > NGRAM_MOST_WANTED)
         return ngram_complain(&ngram_series_command, "more than %d words", NGRAM_MOST_WANTED);
     if (years->from && years->to && years->from > years->to)
@@ -232,6 +253,15 @@ static int run(const void *options, const ngram_words *words)
     return status;
 }
 
+static const ngram_option store_table[] = {
+    { .name = "store",
+      .value = "STORE",
+      .help = "look into a store that 'ngram index' made, which answers at once, instead of files",
+      .read = ngram_read_text,
+      .at = offsetof(series_options, store) },
+    { 0 },
+};
+
 static const ngram_option series_table[] = {
     { .name = "relative",
       .value = "TOTALS",
@@ -268,6 +298,7 @@ static const ngram_option series_table[] = {
 };
 
 static const ngram_option_group groups[] = {
+    { "Where to look", store_table, 0 },
     { "Numbers", series_table, 0 },
     NGRAM_QUERY_GROUPS(series_options, query),
     { 0 },
@@ -278,12 +309,14 @@ static const ngram_example examples[] = {
       "ngram series Albert --relative totalcounts-1 --smooth 3 -- 1gram-a.gz 1gram-b.tsv" },
     { "a word with each of its tags, since 1900",
       "ngram series 'run_*' --from 1900 -- 1gram-b.tsv" },
+    { "the same out of a store, at once",
+      "ngram series Albert 'run_*' --store eng.store --format csv" },
     { 0 },
 };
 
 const ngram_command ngram_series_command = {
     .name = "series",
-    .usage = "WORD... [options] -- FILE...",
+    .usage = "WORD... [options] (-- FILE... | --store STORE)",
     .summary = "how often some n-grams occur in each year",
     .about = "A table of years by n-grams. A WORD may be several words in quotes, and have "
              "wildcards: 'run_*' is run with any part-of-speech tag, '* of Japan' any word "

@@ -92,24 +92,25 @@ static bool same(yk_str a, const char *b, size_t len)
 
 static bool word_fits(const ngram_word *pattern, const ngram_word *word)
 {
-    yk_str stem = { pattern->at, pattern->stem };
-    if (ends_with_any_tag(pattern)) {
-        stem.len -= 2;
-        if (word->kind != NGRAM_TAGGED)
-            return false;
-    } else if (pattern->kind == NGRAM_TAGGED) {
-        if (word->tag != pattern->tag)
-            return false;
-    } else if (is(stem.at, stem.len, "*")) {
-        return word->kind == NGRAM_PLAIN;
-    } else {
-        return same(stem, word->at, word->len);
-    }
+    bool any_tag = ends_with_any_tag(pattern);
+    yk_str stem = { pattern->at, any_tag ? pattern->len - 2 : pattern->stem };
+    bool any_stem = is(stem.at, stem.len, "*");
     if (is(stem.at, stem.len, "\\*"))
         stem = (yk_str){ "*", 1 };
-    else if (is(stem.at, stem.len, "*"))
-        return true;
-    return same(stem, word->at, word->stem);
+    if (!any_tag && pattern->kind != NGRAM_TAGGED)
+        return any_stem ? word->kind == NGRAM_PLAIN : same(stem, word->at, word->len);
+    if (any_tag ? word->kind != NGRAM_TAGGED : word->tag != pattern->tag)
+        return false;
+    return any_stem || same(stem, word->at, word->stem);
+}
+
+/* Is what stands behind the two words the same: a blank, "=>" or the end? */
+static bool divided_alike(const ngram_word *a, const char *next_a, const ngram_word *b,
+                          const char *next_b)
+{
+    if (!next_a || !next_b)
+        return !next_a && !next_b;
+    return next_a - (a->at + a->len) == next_b - (b->at + b->len);
 }
 
 bool ngram_pattern_fits(const ngram_pattern *pattern, yk_str ngram)
@@ -121,8 +122,24 @@ bool ngram_pattern_fits(const ngram_pattern *pattern, yk_str ngram)
         ngram_word p, w;
         ngram_next_word(&p, &wanted, pattern->text.at + pattern->text.len);
         ngram_next_word(&w, &next, ngram.at + ngram.len);
-        if (!word_fits(&p, &w))
+        if (!word_fits(&p, &w) || !divided_alike(&p, wanted, &w, next))
             return false;
     }
     return !wanted && !next;
+}
+
+yk_str ngram_pattern_prefix(const ngram_pattern *pattern)
+{
+    const char *at = pattern->text.at, *end = at + pattern->text.len;
+    for (const char *next = pattern->wild ? at : NULL; next;) {
+        ngram_word w;
+        ngram_next_word(&w, &next, end);
+        bool any_tag = ends_with_any_tag(&w);
+        size_t stem = any_tag ? w.len - 2 : w.stem;
+        if (is(w.at, stem, "*") || is(w.at, stem, "\\*"))
+            return (yk_str){ at, (size_t)(w.at - at) };
+        if (any_tag)
+            return (yk_str){ at, (size_t)(w.at + stem + 1 - at) };
+    }
+    return pattern->text;
 }

@@ -38,4 +38,7 @@ void ngram_wanted_patterns(const ngram_wanted *wanted, ngram_pattern *patterns);
 /* Does the n-gram, folded where the pattern is, fit it? */
 bool ngram_pattern_fits(const ngram_pattern *pattern, yk_str ngram);
 
+/* The bytes with which everything that fits begins; they point into the pattern. */
+yk_str ngram_pattern_prefix(const ngram_pattern *pattern);
+
 #endif

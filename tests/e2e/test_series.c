@@ -26,6 +26,30 @@ static tool ask(const char *const *args, const char *file, const char *executor)
     return tool_run_opts(&(tool_options){ 0 }, all);
 }
 
+/* The same of a store that was made of the file: the answer must be the same. */
+static void check_store(const question *q)
+{
+    const char *all[MOST_ARGS] = { "series", "--store", in_folder("store") };
+    for (int n = 3, i = 0; q->args[i]; i++)
+        all[n++] = q->args[i];
+    char err[200] = "";
+    const char *files = q->err ? strstr(q->err, "files") : NULL;
+    if (files)
+        snprintf(err, sizeof err, "%.*sstore%s", (int)(files - q->err), q->err, files + 5);
+    tool t = tool_run_opts(&(tool_options){ 0 }, all);
+    if (t.status != 0 || strcmp(t.out, q->out) != 0 || strcmp(t.err, err) != 0)
+        fail_msg("store: %s: status %d, wrote:\n%s%swanted:\n%s", q->args[0], t.status, t.out,
+                 t.err, q->out);
+    tool_free(&t);
+}
+
+static void make_store(const char *file)
+{
+    tool t = tool_run("index", file, "-o", in_folder("store"));
+    assert_wrote(&t, "");
+    tool_free(&t);
+}
+
 static void check_question(const question *q, const char *file, const char *executor)
 {
     tool t = ask(q->args, file, executor);
@@ -35,9 +59,16 @@ static void check_question(const question *q, const char *file, const char *exec
     tool_free(&t);
 }
 
-#define check_questions(list, file)                               \
-    for (size_t i_ = 0; i_ < sizeof(list) / sizeof *(list); i_++) \
-    check_question(&(list)[i_], file, executors[i_ % 3])
+static void check_list(const question *list, size_t n, const char *file)
+{
+    make_store(file);
+    for (size_t i = 0; i < n; i++) {
+        check_question(&list[i], file, executors[i % 3]);
+        check_store(&list[i]);
+    }
+}
+
+#define check_questions(list, file) check_list(list, sizeof(list) / sizeof *(list), file)
 
 static void test_years_of_words(void **state)
 {
@@ -283,9 +314,113 @@ static void test_wildcards_over_true_rows_equal_awk(void **state)
 
 #define TEST(name) cmocka_unit_test_teardown(name, empty_folder)
 
+/* ---- Stores ---------------------------------------------------------------------------------- */
+
+static void check_store_fails(const char *store, int status, const char *said)
+{
+    tool t = tool_run("series", "Albert", "--store", store, "-o", in_folder("out"));
+    assert_failed(&t, status, said);
+    assert_int_not_equal(access(in_folder("out"), F_OK), 0);
+    tool_free(&t);
+}
+
+static void test_stores_that_cannot_be_read(void **state)
+{
+    (void)state;
+    const char *file = write_text("in", few_rows), *store = in_folder("store");
+    check_store_fails(in_folder("missing"), 1, "missing: no such file");
+    check_store_fails(file, 1, "in: this is no store of n-grams");
+    check_store_fails(in_folder("."), 1, "illegal operation on a directory");
+    make_store(file);
+    shell("head -c -9 '%s' > '%s'", store, in_folder("cut"));
+    check_store_fails(in_folder("cut"), 1, "cut: a part of the store is missing");
+    size_t len;
+    char *bytes = read_bytes(store, &len);
+    char *place = memmem(bytes, len, "Albert_NOUN", 11);
+    assert_non_null(place);
+    *place = 'B';
+    check_store_fails(write_bytes("damaged", bytes, len), 1,
+                      "damaged: the store is damaged; make it");
+    free(bytes);
+    tool t = tool_run("series", "Albert", "--store", store, "--", file);
+    assert_failed(&t, 2, "either --store or files, not both");
+    tool_free(&t);
+    t = tool_run("series", "none", "--store", store);
+    assert_int_equal(t.status, 1);
+    assert_string_equal(t.err, "ngram: not in the store: none\n");
+    tool_free(&t);
+}
+
+/* Patterns that begin alike but are something else. */
+static void test_wildcards_with_a_beginning(void **state)
+{
+    (void)state;
+    static const question questions[] = {
+        { { "a *" }, "year\ta c\ta b\n1900\t3\t1\n", NULL },
+        { { "a=>*" }, "year\ta=>b\n1900\t5\n", NULL },
+        { { "* b" }, "year\ta b\n1900\t1\n", NULL },
+        { { "a_*" }, "year\ta_VERB\ta_NOUN\n1900\t8\t7\n", NULL },
+        { { "\\* *" }, "year\t* x\n1900\t9\n", NULL },
+        { { "a * d" }, "year\ta c d\n1900\t4\n", NULL },
+    };
+    check_questions(questions,
+                    write_text("in", "a b\t1900\t1\t1\nab c\t1900\t2\t1\na c\t1900\t3\t1\n"
+                                     "a c d\t1900\t4\t1\na=>b\t1900\t5\t1\na_b\t1900\t6\t1\n"
+                                     "a_NOUN\t1900\t7\t1\na_VERB\t1900\t8\t1\n* x\t1900\t9\t1\n"));
+}
+
+static void check_both(const char *word, const char *option, const char *file)
+{
+    tool a = tool_run("series", option, "--format=tsv", word, "--", file);
+    tool b = tool_run("series", option, "--format=tsv", word, "--store", in_folder("store"));
+    assert_string_equal(a.out, b.out);
+    assert_int_equal(a.status, b.status);
+    tool_free(&a);
+    tool_free(&b);
+}
+
+static void test_stores_answer_as_files_do(void **state)
+{
+    (void)state;
+    const char *file = in_folder("made-up");
+    tool t = tool_run("gen", "--bytes", "2M", "--shards", "3", "--words", "3", "-o", file);
+    tool_free(&t);
+    make_store(file);
+    shell(
+        "cut -f1 '%s' | uniq | awk 'NR %% 97 == 0 { print; print $1 \" *\"; print \"* \" $NF; sub("
+        "/_[A-Z]+$/, \"\"); print $0 \"_*\" }' | head -40 > '%s'",
+        file, in_folder("words"));
+    size_t len;
+    char *words = read_bytes(in_folder("words"), &len);
+    int n = 0;
+    for (char *word = strtok(words, "\n"); word; word = strtok(NULL, "\n"))
+        check_both(word, n++ % 4 ? "--from=1700" : "--case-fold", file);
+    assert_int_equal(n, 40);
+    free(words);
+}
+
+static void test_many_ask_one_store(void **state)
+{
+    (void)state;
+    enum { TOOLS = 8 };
+    tool tools[TOOLS];
+    make_store(write_text("in", few_rows));
+    for (int i = 0; i < TOOLS; i++)
+        tools[i] = tool_start("series", "Albert", "--store", in_folder("store"));
+    for (int i = 0; i < TOOLS; i++) {
+        tool_wait(&tools[i]);
+        assert_wrote(&tools[i], "year\tAlbert\n1900\t20\n1901\t0\n1902\t8\n");
+        tool_free(&tools[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_stores_that_cannot_be_read, NULL, empty_folder),
+        cmocka_unit_test_setup_teardown(test_wildcards_with_a_beginning, NULL, empty_folder),
+        cmocka_unit_test_setup_teardown(test_stores_answer_as_files_do, NULL, empty_folder),
+        cmocka_unit_test_setup_teardown(test_many_ask_one_store, NULL, empty_folder),
         TEST(test_what_is_wrong_is_explained),
         TEST(test_years_of_words),
         TEST(test_wildcards_give_the_most_frequent),

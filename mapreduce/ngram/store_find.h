@@ -1,0 +1,20 @@
+/* mapreduce/ngram/store_find.h - the years of n-grams that a question names, from a store. */
+#ifndef NGRAM_STORE_FIND_H
+#define NGRAM_STORE_FIND_H
+
+#include "lines.h"
+#include "wanted.h"
+
+typedef struct ngram_store_question {
+    const char *store; /* its path */
+    const ngram_wanted *wanted;
+    ngram_lines *lines; /* what is found is added, finished and written */
+    const ngram_output_options *output;
+} ngram_store_question;
+
+/* Finds and writes the answer. A word without wildcards is looked up; one that begins plainly
+ * (run_*) has the store read from there; with case_fold, or a wildcard at the beginning, all of it
+ * is read. Returns an exit status or YK_ECANCELED, and has told why. */
+int ngram_store_answer(const ngram_store_question *question);
+
+#endif
