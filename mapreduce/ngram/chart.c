@@ -32,7 +32,8 @@ static int grow(ngram_chart *c)
 
 int ngram_chart_add(ngram_chart *c, const char *label, size_t len, const double *values)
 {
-    if (c->rows == NGRAM_MOST_POINTS)
+    c->too_many = c->rows == NGRAM_MOST_POINTS;
+    if (c->too_many)
         return YK_ETOOBIG;
     int err = c->rows == c->room ? grow(c) : 0;
     if (err)
@@ -53,6 +54,15 @@ void ngram_chart_free(ngram_chart *c)
     for (size_t i = 0; i < c->lines; i++)
         free(c->value[i]);
     *c = (ngram_chart){ 0 };
+}
+
+void ngram_chart_explain(const ngram_chart *c)
+{
+    if (c->too_many)
+        fprintf(stderr,
+                "ngram: --plot and --spark draw at most %d rows: ask for the top, for a "
+                "--min-count, or --by something\n",
+                NGRAM_MOST_POINTS);
 }
 
 /* ---- Lines of blocks ----------------------------------------------------------------------- */

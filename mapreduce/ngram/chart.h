@@ -13,6 +13,7 @@ enum { NGRAM_MOST_LINES = 64, NGRAM_MOST_POINTS = 20000 };
 
 typedef struct ngram_chart {
     bool wanted;       /* are points to be kept? */
+    bool too_many;     /* one more than can be drawn was refused */
     bool years;        /* the rows are years: lines over time, else bars with names */
     const char *unit;  /* what the numbers are: "match_count" */
     size_t lines;      /* of them */
@@ -22,9 +23,12 @@ typedef struct ngram_chart {
     char **label;                    /* of the rows */
 } ngram_chart;
 
-/* 0, UV_ENOMEM, or YK_ETOOBIG: more than can be drawn. */
+/* 0, UV_ENOMEM, or YK_ETOOBIG: there are NGRAM_MOST_POINTS already. */
 int ngram_chart_add(ngram_chart *c, const char *label, size_t len, const double *values);
 void ngram_chart_free(ngram_chart *c);
+
+/* Says what to do about too many points, if that is what happened. */
+void ngram_chart_explain(const ngram_chart *c);
 
 /* Writes "name  ▁▂▅█  first to last, at most 123" for every line of the chart. */
 int ngram_chart_spark(const ngram_chart *c, yk_writer *to);

@@ -442,6 +442,7 @@ int ngram_sum(const ngram_counting_options *o, const ngram_words *files,
     status = ngram_query(&o->query, files->at, &job);
     if (status == NGRAM_OK && o->query.output.plot)
         status = ngram_plot(&c.chart, o->query.output.plot);
+    ngram_chart_explain(&c.chart);
     ngram_chart_free(&c.chart);
     ngram_best_free(&c.best);
     free(filter);

@@ -8,13 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <utf8proc.h>
 
 #include "../../executor/error.h"
 #include "../../loop/subprocess.h"
 #include "chart.h"
 #include "command.h"
 
-enum { LONGEST_MS = 120 * 1000, LARGEST = 256 << 20 };
+enum { LONGEST_MS = 120 * 1000, LARGEST = 256 << 20, COLOURS = 8, FEW_LINES = 4, MOST_NAMES = 60 };
 
 /* ---- Beforehand ---------------------------------------------------------------------------- */
 
@@ -66,17 +67,22 @@ int ngram_plot_check(const char *path, const ngram_command *command)
 
 /* ---- What gnuplot is told ------------------------------------------------------------------ */
 
-/* A string in double quotes; what would end it, a line or a terminal's patience is left out. */
+/* A string in double quotes, of what a script and an SVG file may have: printable UTF-8. */
 static void put_string(FILE *to, const char *text)
 {
+    const char *end = text + strlen(text);
     fputc('"', to);
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-        if (*p == '"' || *p == '\\' || *p == '`')
-            fprintf(to, "\\%03o", *p);
-        else if (*p >= 0x20 && *p != 0x7f)
-            fputc(*p, to);
+    while (text < end) {
+        utf8proc_int32_t c;
+        utf8proc_ssize_t left = end - text < 4 ? end - text : 4;
+        utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)text, left, &c);
+        if (n <= 0 || c < 0x20 || c == 0x7f || (c & 0xfffe) == 0xfffe)
+            fputs("\xef\xbf\xbd", to); /* U+FFFD */
+        else if (c == '"' || c == '\\' || c == '`')
+            fprintf(to, "\\%03o", (unsigned)c);
         else
-            fputc(' ', to);
+            fwrite(text, 1, (size_t)n, to);
+        text += n > 0 ? n : 1;
     }
     fputc('"', to);
 }
@@ -96,13 +102,15 @@ static void put_settings(FILE *to, const ngram_chart *c, bool svg)
     fputc('\n', to);
     if (c->lines == 1)
         fputs("unset key\n", to);
+    else if (c->lines > FEW_LINES)
+        fputs("set key outside right\n", to);
     if (c->years && c->rows > 1)
         fprintf(to, "set xrange [%s:%s]\n", c->label[0], c->label[c->rows - 1]);
     if (!c->years)
         fprintf(to,
                 "set style fill solid 0.8 border -1\nset boxwidth 0.8\n"
                 "set xtics rotate by -45 %s\nset xrange [-0.6:%zu.6]\n",
-                c->rows > 60 ? "format ''" : "", c->rows ? c->rows - 1 : 0);
+                c->rows > MOST_NAMES ? "format ''" : "", c->rows ? c->rows - 1 : 0);
 }
 
 static void put_points(FILE *to, const ngram_chart *c, size_t line)
@@ -120,14 +128,17 @@ static void put_points(FILE *to, const ngram_chart *c, size_t line)
     fputs("END_OF_LINE\n", to);
 }
 
+/* Eight colours that can be told apart, and another dash for the next eight lines. */
 static void put_plot(FILE *to, const ngram_chart *c)
 {
+    bool named = !c->years && c->rows <= MOST_NAMES;
+    const char *how = !c->years ? "boxes" : c->rows > 1 ? "lines lw 2" : "points";
     for (size_t i = 0; i < c->lines; i++) {
-        fprintf(to, "%s $line%zu using %s with %s title ", i ? "," : "plot", i,
-                c->years       ? "1:2"
-                : c->rows > 60 ? "1:2"
-                               : "1:2:xtic(3)",
-                c->years ? (c->rows > 1 ? "lines lw 2" : "points") : "boxes");
+        fprintf(to, "%s $line%zu using %s with %s lc %zu", i ? "," : "plot", i,
+                named ? "1:2:xtic(3)" : "1:2", how, i % COLOURS + 1);
+        if (c->years && c->rows > 1)
+            fprintf(to, " dt %zu", i / COLOURS % COLOURS + 1);
+        fputs(" title ", to);
         put_string(to, c->name[i]);
     }
     fputc('\n', to);
