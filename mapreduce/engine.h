@@ -3,9 +3,9 @@
  * Everything here belongs to the caller's task (or thread) and is touched by nobody else; what jobs
  * work on is handed to them and not looked at until they have ended.
  *
- * A job reads in this order: inputs.c opens and cuts, map_phase.c keeps the executor busy with the
- * pieces, spill.c holds their results, merge_phase.c merges and writes (spill_merge.c, if they did
- * not fit into memory), engine.c is the frame around it.
+ * A job reads in this order: inputs.c opens and cuts, map_phase.c (and what flights.h names) keeps
+ * the executor busy with the pieces, spill.c holds their results, merge_phase.c merges and writes
+ * (spill_merge.c, if they did not fit into memory), engine.c is the frame around it.
  */
 #ifndef YOKE_MAPREDUCE_ENGINE_H
 #define YOKE_MAPREDUCE_ENGINE_H
@@ -22,14 +22,18 @@
 #include "spill.h"
 #include "stream.h"
 
-enum { YK__TRIES = 3 }; /* of a piece whose worker dies */
+enum { YK__TRIES = 3 }; /* of a job whose worker dies */
+
+typedef struct yk__search yk__search;
 
 /* A piece of an input. */
 typedef struct yk__piece {
     bool mapped;
-    yk__chunk chunk;      /* of a stream, until it was mapped */
-    uint64_t text_before; /* in its file; YK_SIZE_UNKNOWN: nobody knows */
-    int tries;
+    yk__chunk chunk;        /* of a stream, until it was mapped */
+    uint64_t text_before;   /* in its file; YK_SIZE_UNKNOWN: nobody knows */
+    int deaths;             /* of workers that mapped it */
+    unsigned copies;        /* of its job that are under way */
+    yk__search *search;     /* for records that kill them, if one did */
     uint64_t text, records; /* once it was mapped */
 } yk__piece;
 
@@ -64,7 +68,9 @@ typedef struct yk__where {
 typedef struct yk__flight {
     yk_future *future;
     yk__where where;
+    uint64_t since;
     bool reads;      /* a read job of that file; `piece` is the one it makes */
+    bool searches;   /* a job of the piece's search */
     yk__load *batch; /* it is spilled; `where` means nothing */
 } yk__flight;
 
@@ -88,7 +94,8 @@ typedef struct yk__engine {
 
     yk__flight *flights;
     size_t n_flights, cap_flights, n_mapping;
-    yk__where *again; /* pieces whose worker died */
+    uint64_t mapped_ns; /* that the pieces so far took, all together */
+    yk__where *again;   /* pieces whose worker died */
     size_t n_again, cap_again;
 
     /* Nothing at or behind `limit` is begun any more, and what runs there is cancelled: the place

@@ -146,8 +146,10 @@ int yk__inputs_open(yk__engine *e)
 
 static void free_file(yk__file *f)
 {
-    for (size_t i = 0; i < f->n_pieces; i++)
+    for (size_t i = 0; i < f->n_pieces; i++) {
+        free(f->pieces[i].search);
         yk__chunk_free(&f->pieces[i].chunk);
+    }
     for (size_t i = 0; i < f->n_spare; i++)
         yk__chunk_free(&f->spare[i]);
     yk__stream_free(&f->stream);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "../data/rows.h"
 #include "../executor/clock.h"
 #include "emit.h"
 #include "spill.h"
@@ -88,8 +89,8 @@ static void set_flaw(mapper *m, int code, const char *format, ...)
     va_end(args);
 }
 
-/* Maps one block of whole records; `offset` is its place in the piece. */
-static int map_block(mapper *m, const char *begin, const char *end, uint64_t offset)
+/* Maps whole records; `offset` is their place in the piece. */
+static int map_text(mapper *m, const char *begin, const char *end, uint64_t offset)
 {
     yk_split split = { .begin = begin,
                        .end = end,
@@ -115,6 +116,90 @@ static int map_block(mapper *m, const char *begin, const char *end, uint64_t off
     }
     m->head.records += split.records;
     return err < 0 ? err : 0;
+}
+
+/* ---- Some of the records --------------------------------------------------------------------- */
+
+/* Behind `n` records. */
+static const char *pass_records(const char *p, const char *end, uint64_t n)
+{
+    for (; n > 0 && p < end; n--) {
+        const char *lf = memchr(p, '\n', (size_t)(end - p));
+        p = lf ? lf + 1 : end;
+    }
+    return p;
+}
+
+static uint64_t count_records(const char *begin, const char *end)
+{
+    return yk_count_lines(begin, end) + (end > begin && end[-1] != '\n');
+}
+
+/* Describes the record at `begin`, which comes next. */
+static void describe_record(const mapper *m, yk__flaw *flaw, const char *begin, const char *end,
+                            uint64_t offset)
+{
+    const char *lf = memchr(begin, '\n', (size_t)(end - begin));
+    flaw->has_place = true;
+    flaw->offset = offset;
+    flaw->line = m->head.records;
+    ngram_quote(flaw->quote, sizeof flaw->quote, begin, (size_t)((lf ? lf : end) - begin));
+}
+
+static int look_at_block(mapper *m, const char *begin, const char *end, uint64_t offset)
+{
+    uint64_t n = count_records(begin, end), wanted = m->arg->end_record - m->head.records;
+    if (m->arg->end_record >= m->head.records && wanted < n) {
+        const char *record = pass_records(begin, end, wanted);
+        m->head.records += wanted;
+        n -= wanted;
+        describe_record(m, &m->head.first_bad, record, end, offset + (uint64_t)(record - begin));
+    }
+    m->head.records += n;
+    return 0;
+}
+
+static void skip_record(mapper *m, const char *begin, const char *end, uint64_t offset)
+{
+    yk__flaw *flaw = &m->head.first_bad;
+    if (flaw->code == 0) {
+        flaw->code = YK_ECRASHED;
+        snprintf(flaw->reason, sizeof flaw->reason, "its worker died of it");
+        describe_record(m, flaw, begin, end, offset);
+    }
+    m->head.records++;
+    m->head.bad_records++;
+}
+
+/* Maps the records before `end_record`, less those that are skipped. */
+static int map_some(mapper *m, const char *begin, const char *end, uint64_t offset)
+{
+    const yk__map_arg *arg = m->arg;
+    int err = 0;
+    for (const char *p = begin; !err && p < end && m->head.records < arg->end_record;) {
+        uint64_t stop = arg->end_record, at = m->head.records;
+        for (unsigned i = arg->n_skipped; i-- > 0;)
+            if (arg->skipped[i] >= at && arg->skipped[i] < stop)
+                stop = arg->skipped[i];
+        const char *to = pass_records(p, end, stop > at ? stop - at : 1);
+        if (stop > at)
+            err = map_text(m, p, to, offset + (uint64_t)(p - begin));
+        else
+            skip_record(m, p, end, offset + (uint64_t)(p - begin));
+        p = to;
+    }
+    return err;
+}
+
+/* ---- A piece ------------------------------------------------------------------------------- */
+
+static int map_block(mapper *m, const char *begin, const char *end, uint64_t offset)
+{
+    if (m->arg->look)
+        return look_at_block(m, begin, end, offset);
+    if (m->arg->n_skipped > 0 || m->arg->end_record != UINT64_MAX)
+        return map_some(m, begin, end, offset);
+    return map_text(m, begin, end, offset);
 }
 
 static int map_range(mapper *m, yk_blocks *blocks)
@@ -219,13 +304,13 @@ static int spill_early(yk_emitter *out)
 static int return_runs(mapper *m)
 {
     const yk__table *table = m->out.table;
-    bool failed = m->head.flaw.code != 0;
-    size_t len = failed ? 0 : yk__parts_measure(table, &m->head.parts);
+    bool nothing = m->head.flaw.code != 0 || m->arg->look || m->arg->end_record != UINT64_MAX;
+    size_t len = nothing ? 0 : yk__parts_measure(table, &m->head.parts);
     char *to = yk_job_result(m->job, sizeof m->head + len);
     if (!to)
         return UV_ENOMEM;
     memcpy(to, &m->head, sizeof m->head);
-    if (!failed)
+    if (!nothing)
         yk__parts_write(table, &m->head.parts, m->arg->order + m->head.early, to + sizeof m->head);
     return 0;
 }

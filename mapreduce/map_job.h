@@ -16,6 +16,8 @@
 #include "run.h"
 #include "split.h"
 
+enum { YK__SKIPPED_MAX = 16 };
+
 /* Argument: this, then `user_size` bytes for map, then with a NUL each the path, and the folder for
  * runs that the job writes early. */
 typedef struct yk__map_arg {
@@ -29,6 +31,10 @@ typedef struct yk__map_arg {
     uint64_t text_before; /* the piece, in its input; YK_SIZE_UNKNOWN: nobody knows */
     const char *chunk;    /* if not NULL: the text, instead of the range */
     size_t chunk_len;
+    uint64_t end_record; /* only the records before it; UINT64_MAX: all. Else nothing is returned */
+    bool look;           /* calls no map function: counts them, and describes that one, if it can */
+    unsigned n_skipped;  /* records that kill their workers, in order */
+    uint64_t skipped[YK__SKIPPED_MAX];
     size_t table_limit; /* a table of more bytes becomes a run */
     uint64_t number;    /* of such runs (yk__early_path) */
     size_t user_size;
@@ -64,9 +70,16 @@ typedef struct yk__map_head {
     uint64_t number;    /* as in the argument, */
     uint32_t early;     /* and so many runs were written under it */
     yk__flaw flaw;      /* why it failed */
-    yk__flaw first_bad; /* the first record that was skipped */
+    yk__flaw first_bad; /* the first record that was skipped; or, of a look, what it saw */
     yk__parts parts;
 } yk__map_head;
+
+/* What a worker wrote, as it must be. */
+static inline yk__flaw *yk__clean_flaw(yk__flaw *flaw)
+{
+    flaw->reason[YK__REASON - 1] = flaw->quote[YK__QUOTE - 1] = '\0';
+    return flaw;
+}
 
 enum { YK__EARLY_MAX = 1 << 15 };
 

@@ -65,6 +65,7 @@ typedef struct yk_mapreduce_stats {
     uint64_t bad_records;   /* of them, skipped */
     uint64_t splits;        /* pieces mapped */
     uint64_t retries;       /* pieces done again because a worker had died */
+    uint64_t backups;       /* second copies of pieces that took very long */
     uint64_t spilled_bytes; /* written to disk because memory did not suffice */
     uint64_t spilled_runs;  /* files of them */
     uint64_t merge_passes;  /* over such files */
@@ -97,6 +98,10 @@ typedef struct yk_mapreduce_options {
     const void *arg;       /* copied, and handed to map, reduce and combine */
     size_t arg_size;
     bool skip_bad_records; /* what yk_split_bad_record does */
+    /* A record on which map kills its worker process is found: it is skipped, and counted with the
+     * bad ones (up to 16 in a piece), or the job fails with its place. On a thread such a map
+     * function ends the program, as everywhere. */
+    bool skip_crashing_records;
     /* Bytes that all processes of the job may use together (proportional set size), held within a
      * tenth; 0: half of what the machine, or the control group, has. What does not fit is written
      * to files in a folder of the job's own, which is made in `tmp_dir` (NULL: in $TMPDIR if that
@@ -124,7 +129,7 @@ typedef struct yk_mapreduce_options {
  *   UV_E...      an input that cannot be read, an output that cannot be written
  *   YK_EFORMAT   a malformed record             YK_EOVERFLOW  a fold that overflowed
  *   YK_ECORRUPT, YK_ETRUNCATED                  damaged compressed data
- *   YK_ECRASHED  a piece whose worker died three times
+ *   YK_ECRASHED  a record that kills its workers, or a piece whose worker died three times
  *   YK_ECANCELED, YK_EONLOOP                    as everywhere; UV_ENOMEM
  * or what the map function returned. On failure there is no output. */
 int yk_mapreduce_run(const yk_mapreduce_options *options);

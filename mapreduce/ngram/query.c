@@ -79,7 +79,7 @@ int ngram_query(const ngram_query_options *o, const char *const *files, yk_mapre
     job->workers = o->work.workers;
     job->memory = o->work.memory;
     job->tmp_dir = o->work.temp;
-    job->skip_bad_records = o->input.bad_records;
+    job->skip_bad_records = job->skip_crashing_records = o->input.bad_records;
     job->progress = look;
     job->progress_arg = &v;
     job->report = &report;
