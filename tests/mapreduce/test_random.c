@@ -76,7 +76,7 @@ static char *make_text(const job *j, size_t lines, size_t *len)
 
 static const char *make_file(const job *j, size_t number)
 {
-    char name[20];
+    char name[40];
     size_t len;
     char *text = make_text(j, one_in(6) ? 0 : below(1500), &len);
     bool packed = one_in(3);
