@@ -188,8 +188,9 @@ static void tell_failure(const char *path, const yk_output *o)
 {
     const char *said = o->err ? o->err : "";
     said += strspn(said, " \n");
-    fprintf(stderr, "ngram: %s: gnuplot failed: %.*s\n", path, (int)strcspn(said, "\n"),
-            *said ? said : "it said nothing");
+    if (!*said)
+        said = "it said nothing";
+    fprintf(stderr, "ngram: %s: gnuplot failed: %.*s\n", path, (int)strcspn(said, "\n"), said);
 }
 
 int ngram_plot(const ngram_chart *c, const char *path)

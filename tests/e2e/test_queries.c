@@ -215,90 +215,6 @@ static void test_sparks_are_one_line(void **state)
     tool_free(&t);
 }
 
-static bool gnuplot_is_there(void)
-{
-    return system("command -v gnuplot >/dev/null 2>&1") == 0;
-}
-
-static void test_plots_are_pictures(void **state)
-{
-    (void)state;
-    if (!gnuplot_is_there())
-        skip();
-    static const char *const names[] = { "plot.svg", "plot.png" };
-    static const char *const begins[] = { "<?xml", "\x89PNG\r\n\x1a\n" };
-    const char *file = write_text("in", "a\t1900\t1\t2\n`id`\"\\n<&\t1901\t8\t1\nb\t1902\t4\t1\n");
-    for (int i = 0; i < 4; i++) {
-        size_t len;
-        tool t = tool_run("top", file, "--by", i < 2 ? "year" : "ngram", "--plot",
-                          in_folder(names[i % 2]), "-o", "/dev/null");
-        assert_wrote(&t, "");
-        tool_free(&t);
-        char *picture = read_bytes(in_folder(names[i % 2]), &len);
-        assert_memory_equal(picture, begins[i % 2], strlen(begins[i % 2]));
-        if (i % 2 == 0)
-            assert_non_null(strstr(picture, "</svg>"));
-        free(picture);
-    }
-    assert_int_equal(count_entries(), 3);
-}
-
-static void test_plots_that_cannot_be_made_are_said_before_any_work(void **state)
-{
-    (void)state;
-    const char *file = write_text("in", "not a row\n");
-    tool t = tool_run("top", file, "--plot", in_folder("plot.pdf"));
-    assert_failed(&t, 2, "must be a file with the ending .svg or .png");
-    tool_free(&t);
-    char *path = strdup(getenv("PATH"));
-    setenv("PATH", in_folder("missing"), 1);
-    t = tool_run("top", file, "--plot", in_folder("plot.svg"));
-    setenv("PATH", path, 1);
-    free(path);
-    assert_failed(&t, 1, "needs the program gnuplot");
-    tool_free(&t);
-    if (gnuplot_is_there()) {
-        t = tool_run("top", file, "--plot", in_folder("missing/plot.svg"));
-        assert_failed(&t, 1, "missing/plot.svg: No such file or directory");
-        tool_free(&t);
-        t = tool_run("top", write_text("empty", ""), "--plot", in_folder("plot.svg"));
-        assert_failed(&t, 1, "there is nothing to draw");
-        tool_free(&t);
-    }
-    assert_true(access(in_folder("plot.svg"), F_OK) != 0);
-}
-
-static void test_more_rows_than_can_be_drawn(void **state)
-{
-    (void)state;
-    shell("seq -f 'w%%g\t1900\t1\t1' 20001 > '%s'", in_folder("many"));
-    tool t = tool_run("count", "--spark", in_folder("many"), "-o", in_folder("out"));
-    assert_failed(&t, 1, "draw at most 20000 rows: ask for the top");
-    tool_free(&t);
-    assert_int_equal(count_entries(), 1);
-    t = tool_run("top", "-k", "20000", "--spark", in_folder("many"));
-    assert_int_equal(t.status, 0);
-    tool_free(&t);
-}
-
-/* Any reader of XML will do. */
-static void test_an_n_gram_of_any_bytes_is_drawn(void **state)
-{
-    (void)state;
-    if (!gnuplot_is_there() || system("command -v python3 >/dev/null 2>&1") != 0)
-        skip();
-    static const char rows[] =
-        "\xff\xc3<&>\"'\\`\x01\x7f\t1900\t1\t2\n$(id)\\n%s{/Bold}\t1900\t2\t1\n"
-        "\xc3\xa9t\xc3\xa9^2_3\t1900\t8\t1\nEND_OF_LINE\t1900\t4\t1\n";
-    const char *file = write_text("in", rows);
-    tool t = tool_run("top", file, "--plot", in_folder("plot.svg"), "-o", "/dev/null");
-    assert_wrote(&t, "");
-    tool_free(&t);
-    shell("python3 -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' '%s'",
-          in_folder("plot.svg"));
-    shell("grep -qF '\xc3\xa9t\xc3\xa9^2_3' '%s'", in_folder("plot.svg"));
-}
-
 static void test_wrong_options_are_explained(void **state)
 {
     (void)state;
@@ -405,9 +321,6 @@ int main(void)
         TEST(test_wrong_options_are_explained),
         TEST(test_an_expression_that_runs_away_is_said_to_do_so),
         TEST(test_sums_past_64_bits_are_named_by_their_year),
-        TEST(test_plots_that_cannot_be_made_are_said_before_any_work),
-        TEST(test_more_rows_than_can_be_drawn),
-        TEST(test_an_n_gram_of_any_bytes_is_drawn),
         TEST(test_case_is_folded_but_not_tags),
         TEST(test_tags_are_kept_stripped_or_asked_for),
         TEST(test_expressions_prefixes_lengths_and_sums_select),
@@ -415,7 +328,6 @@ int main(void)
         TEST(test_shares_are_of_all_that_was_asked_for),
         TEST(test_csv_is_quoted_and_has_a_header),
         TEST(test_sparks_are_one_line),
-        TEST(test_plots_are_pictures),
         TEST(test_true_rows_equal_awk),
         TEST(test_generated_rows_equal_awk),
     };

@@ -184,27 +184,6 @@ static void test_what_is_wrong_is_explained(void **state)
     tool_free(&t);
 }
 
-static void test_a_series_is_drawn(void **state)
-{
-    (void)state;
-    if (system("command -v gnuplot >/dev/null 2>&1") != 0)
-        skip();
-    size_t len;
-    tool t = tool_run("series", "Albert", "albert", "--plot", in_folder("plot.svg"), "--", "-o",
-                      "/dev/null");
-    assert_int_equal(t.status, 1); /* behind -- is no option */
-    tool_free(&t);
-    t = tool_run("series", "Albert", "albert", "--plot", in_folder("plot.svg"), "-o", "/dev/null",
-                 "--", write_text("in", few_rows));
-    assert_wrote(&t, "");
-    tool_free(&t);
-    char *picture = read_bytes(in_folder("plot.svg"), &len);
-    assert_non_null(strstr(picture, "albert"));
-    assert_non_null(strstr(picture, "</svg>"));
-    free(picture);
-    assert_int_equal(count_entries(), 2);
-}
-
 static void test_totals_beside_the_datasets_own(void **state)
 {
     (void)state;
@@ -425,7 +404,6 @@ int main(void)
         TEST(test_years_of_words),
         TEST(test_wildcards_give_the_most_frequent),
         TEST(test_frequencies_and_smoothing),
-        TEST(test_a_series_is_drawn),
         TEST(test_totals_beside_the_datasets_own),
         TEST(test_true_rows_equal_awk),
         TEST(test_wildcards_over_true_rows_equal_awk),
