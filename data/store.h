@@ -86,6 +86,13 @@ const ngram_store_info *ngram_store_about(const ngram_store *store);
 int ngram_store_get(const ngram_store *store, const char *ngram, size_t length,
                     ngram_series **series);
 
+/* Reads all of the store: every n-gram is behind the one before, has a good series, and together
+ * they are as many, and have the sums, that the store says. `look` (which may be NULL) is called
+ * now and then with the n-grams read so far; what it returns other than 0 ends it with
+ * YK_ECANCELED. 0 or the errors of a damaged store. */
+int ngram_store_verify(const ngram_store *store, int (*look)(uint64_t ngrams, void *arg),
+                       void *arg);
+
 /* A place in a store, which must stay open. One thread at a time. */
 typedef struct ngram_cursor ngram_cursor;
 

@@ -53,6 +53,25 @@ static int error_of(int code)
     }
 }
 
+/* LMDB says EIO of a write that was cut short. The next one says why: there is no room, say. */
+static int why_cut_short(int fd)
+{
+    static const char page[4096];
+    off_t end = lseek(fd, 0, SEEK_END);
+    for (size_t done = 0; done < sizeof page;) {
+        ssize_t n = pwrite(fd, page + done, sizeof page - done, end + (off_t)done);
+        if (n < 0)
+            return uv_translate_sys_error(errno);
+        done += (size_t)n;
+    }
+    return UV_EIO;
+}
+
+static int result_of(const ngram_store_writer *w, int code)
+{
+    return code == EIO ? why_cut_short(w->fd) : error_of(code);
+}
+
 /* ---- Transactions -------------------------------------------------------------------------- */
 
 static int begin_batch(ngram_store_writer *w)
@@ -77,7 +96,7 @@ static int end_batch(ngram_store_writer *w)
 {
     MDB_txn *txn = w->txn;
     w->txn = NULL;
-    return error_of(mdb_txn_commit(txn));
+    return result_of(w, mdb_txn_commit(txn));
 }
 
 static int open_env(ngram_store_writer *w, const char *path)
@@ -162,7 +181,7 @@ static int put_record(ngram_store_writer *w, const char *key, size_t key_size, c
     }
     w->in_batch += key_size + size;
     MDB_val k = { key_size, (void *)(uintptr_t)key }, v = { size, (void *)(uintptr_t)value };
-    return err ? err : error_of(mdb_put(w->txn, w->ngrams, &k, &v, MDB_APPEND));
+    return err ? err : result_of(w, mdb_put(w->txn, w->ngrams, &k, &v, MDB_APPEND));
 }
 
 static int make_room(void *buffer, size_t *room, size_t size)
@@ -245,7 +264,7 @@ static int put_about(ngram_store_writer *w, MDB_dbi about, const char *name, con
                      size_t size)
 {
     MDB_val k = { strlen(name), (void *)(uintptr_t)name }, v = { size, (void *)(uintptr_t)value };
-    return error_of(mdb_put(w->txn, about, &k, &v, 0));
+    return result_of(w, mdb_put(w->txn, about, &k, &v, 0));
 }
 
 static int put_text(ngram_store_writer *w, MDB_dbi about, const char *name, const char *text)

@@ -154,6 +154,26 @@ static void put_totals(sheet *s, const ngram_totals *t)
     put_number(s, "year entries", t->count);
 }
 
+static void put_store(sheet *s, const ngram_survey *v)
+{
+    const ngram_store_info *about = ngram_store_about(v->store);
+    const ngram_series *years = about->years;
+    char names[2000];
+    snprintf(names, sizeof names, "%s", about->sources);
+    for (char *p = names; (p = strchr(p, '\n'));) /* a name a line, in the store */
+        *p = p[1] ? ' ' : '\0';
+    put_text(s, "layout", "store");
+    put_number(s, "stored", v->stored);
+    put_text(s, "release", about->release);
+    put_text(s, "language", about->language);
+    put_text(s, "sources", names);
+    put_number(s, "ngrams", about->ngrams);
+    put_number(s, "year entries", years->count);
+    if (years->count)
+        put_range(s, "years", (unsigned)years->points[0].year,
+                  (unsigned)years->points[years->count - 1].year);
+}
+
 static void put_survey(sheet *s, const ngram_survey *v, bool first)
 {
     if (s->form == FORM_TABLE && !first)
@@ -162,15 +182,17 @@ static void put_survey(sheet *s, const ngram_survey *v, bool first)
         yk_write_text(s->to, first ? "[\n" : ",\n");
     if (s->form != FORM_TSV)
         put_fact(s, "file", s->name, false);
-    if (v->is_totals)
+    if (v->store) {
+        put_store(s, v);
+    } else if (v->is_totals) {
         put_text(s, "layout", "total counts");
-    else
-        put_layout(s, &v->rows);
-    put_storage(s, v);
-    if (v->is_totals)
+        put_storage(s, v);
         put_totals(s, v->totals);
-    else
+    } else {
+        put_layout(s, &v->rows);
+        put_storage(s, v);
         put_rows(s, v);
+    }
     if (s->form == FORM_JSON)
         yk_write_text(s->to, "}");
 }
@@ -289,8 +311,9 @@ const ngram_command ngram_info_command = {
     .name = "info",
     .usage = "FILE... [options]",
     .summary = "what files are, and what is in them",
-    .about = "Reads files and says of each: the layout of its rows (version 1, 2 or 3) or that it "
-             "holds total counts; packing, frames, seek table, sizes; rows, n-grams, how many "
+    .about = "Reads files and says of each: the layout of its rows (version 1, 2 or 3), or that it "
+             "holds total counts or is a store of ngram index, which says of itself what it was "
+             "made from; packing, frames, seek table, sizes; rows, n-grams, how many "
              "words they have, years, tags (run_VERB), wildcards (_NOUN_), marks (_START_), "
              "dependency arcs (drink=>water), and whether it is sorted. Malformed rows are "
              "counted.",

@@ -16,6 +16,7 @@
 #include "../../data/scan.h"
 #include "contents.h"
 #include "inputs.h"
+#include "survey_store.h"
 
 enum { PEEK = 4096, QUOTE = 80 };
 
@@ -220,7 +221,16 @@ int ngram_survey_file(ngram_survey *s, const char *path, int threads, bool thoro
     int err = ngram_open_input(&input, path, work);
     if (err)
         return err;
-    state.name = yk_input_about(input)->name;
+    const yk_input_info *about = yk_input_about(input);
+    state.name = about->name;
+    if (about->regular && strcmp(path, "-") != 0) {
+        s->stored = about->size;
+        if (ngram_survey_store(s, path, thorough, work, &err)) {
+            yk_input_close(input);
+            return err;
+        }
+        s->stored = 0;
+    }
     err = look_at_frames(s, input);
     if (!err && looks_like_totals(path))
         err = survey_totals(s, path, work);
@@ -243,5 +253,7 @@ int ngram_survey_file(ngram_survey *s, const char *path, int threads, bool thoro
 void ngram_survey_free(ngram_survey *s)
 {
     free(s->totals);
+    ngram_store_close(s->store);
     s->totals = NULL;
+    s->store = NULL;
 }

@@ -5,6 +5,7 @@
 
 #include "../../data/input.h"
 #include "../../data/seek_table.h"
+#include "../../data/store.h"
 #include "../../data/totals.h"
 #include "background.h"
 
@@ -27,8 +28,9 @@ typedef struct ngram_contents {
 
 typedef struct ngram_survey {
     bool is_totals;
-    ngram_contents rows;  /* unless it is */
+    ngram_contents rows;  /* unless it is, */
     ngram_totals *totals; /* if it is */
+    ngram_store *store;   /* or is a store, of which nothing else is filled in but its size */
     yk_packing packing;
     uint64_t stored, text; /* bytes */
     yk__frames frames;     /* zstd that is no pipe */

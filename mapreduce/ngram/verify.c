@@ -40,6 +40,11 @@ static bool tell_faults(const ngram_survey *s, const char *name, const char *dam
 static void tell_good(const ngram_survey *s, const char *name)
 {
     char rows[27], frames[27];
+    if (s->store) {
+        ngram_group_digits(rows, ngram_store_about(s->store)->ngrams);
+        printf("%s: good: a store of %s n-grams\n", name, rows);
+        return;
+    }
     if (s->is_totals) {
         printf("%s: good: total counts of %zu years\n", name, s->totals->count);
         return;
@@ -136,7 +141,8 @@ const ngram_command ngram_verify_command = {
     .usage = "FILE... [options]",
     .summary = "checks that files are whole and good",
     .about = "Reads every file to its end: the checksums of its packing, the form of its rows or "
-             "total counts, and the seek table against the frames. What is wrong is told with its "
+             "total counts, and the seek table against the frames; of a store of ngram index every "
+             "page and series. What is wrong is told with its "
              "place; all files are looked at. Exit status 1 if anything was.",
     .examples = examples,
     .groups = groups,

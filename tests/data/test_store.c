@@ -188,6 +188,7 @@ static void check_walk(const ngram_store *s, unsigned from, unsigned ngrams)
 static void check_all(const ngram_store *s, unsigned ngrams)
 {
     assert_int_equal(ngram_store_about(s)->ngrams, ngrams);
+    assert_int_equal(ngram_store_verify(s, NULL, NULL), 0);
     for (unsigned i = 0; i < ngrams; i += 1 + ngrams / 500)
         check_get(s, i, true);
     check_get(s, ngrams + 4, false);
@@ -403,6 +404,7 @@ static void check_damaged(const bytes *content, unsigned ngrams, unsigned *told)
             check_item(&item, i++);
         if (got == 0)
             assert_int_equal(i, ngrams);
+        assert_int_equal(ngram_store_verify(s, NULL, NULL), got);
         ngram_cursor_free(c);
         ngram_store_close(s);
     }
@@ -426,6 +428,23 @@ static void test_one_wrong_bit(void **state)
     }
     assert_in_range(told, TRIES / 2, TRIES); /* the rest: pages that were in use once */
     bytes_free(&b);
+}
+
+static int stop(uint64_t ngrams, void *arg)
+{
+    *(uint64_t *)arg = ngrams;
+    return 1;
+}
+
+static void test_verifying_can_be_stopped(void **state)
+{
+    (void)state;
+    ngram_store *s;
+    uint64_t seen = 0;
+    assert_int_equal(ngram_store_open(&s, make_store("store", 10000), NULL, 0), 0);
+    assert_int_equal(ngram_store_verify(s, stop, &seen), YK_ECANCELED);
+    assert_in_range(seen, 1, 9999);
+    ngram_store_close(s);
 }
 
 /* ---- Many readers, and a store that is replaced --------------------------------------------- */
@@ -509,6 +528,7 @@ int main(void)
         cmocka_unit_test(test_a_store_that_was_cut),
         cmocka_unit_test(test_one_wrong_bit),
         cmocka_unit_test(test_a_store_that_shrinks_while_it_is_read),
+        cmocka_unit_test(test_verifying_can_be_stopped),
         cmocka_unit_test(test_equal_input_gives_equal_stores),
         cmocka_unit_test(test_what_is_put_comes_back),
         cmocka_unit_test(test_what_it_says_of_itself),

@@ -135,6 +135,20 @@ static void test_an_interruption_leaves_nothing(void **state)
     assert_int_equal(count_entries(), 1);
 }
 
+/* Writing fails after 200 blocks of 512 bytes. */
+static void test_a_file_that_cannot_grow(void **state)
+{
+    (void)state;
+    run_well(tool_run("gen", "--bytes", "2M", "-o", in_folder("rows")));
+    write_text("store", "as it was");
+    shell("(trap '' XFSZ; ulimit -f 200; '" YOKE_BUILD_DIR "/ngram' index '%s' -o '%s' --executor "
+          "threads 2> '%s'; test $? = 1)",
+          in_folder("rows"), in_folder("store"), in_folder("said"));
+    shell("grep -q 'store: file too large' '%s'", in_folder("said"));
+    shell("test \"$(cat '%s')\" = 'as it was'", in_folder("store"));
+    assert_int_equal(count_entries(), 3);
+}
+
 /* ---- What is in it --------------------------------------------------------------------------- */
 
 static void test_years_that_stand_apart_are_summed(void **state)
@@ -217,6 +231,39 @@ static void test_what_it_says_of_itself(void **state)
     ngram_store_close(s);
 }
 
+static void check_verify(const char *store, int status, const char *said)
+{
+    tool t = tool_run("verify", store);
+    assert_int_equal(t.status, status);
+    if (!strstr(status ? t.err : t.out, said))
+        fail_msg("said: %s%s", t.out, t.err);
+    tool_free(&t);
+}
+
+static void test_stores_are_verified_and_described(void **state)
+{
+    (void)state;
+    const char *file = write_text("rows", "a\t1900\t3\t1\nb\t1950\t4\t1\n"),
+               *store = in_folder("store");
+    size_t len;
+    run_well(tool_run("index", file, "-o", store, "--language", "eng"));
+    char *bytes = read_bytes(store, &len);
+    check_verify(write_bytes("cut", bytes, len - 1), 1, "cut: a part of the store is missing");
+    char *place = memmem(bytes, len, "eng", 3);
+    assert_non_null(place);
+    place[0] = 'E';
+    check_verify(write_bytes("bad", bytes, len), 1, "bad: the store is damaged");
+    free(bytes);
+    check_verify(store, 0, "store: good: a store of 2 n-grams\n");
+    tool t = tool_run("info", store);
+    assert_non_null(strstr(t.out, "layout        store\n"));
+    assert_non_null(strstr(t.out, "language      eng\n"));
+    assert_non_null(strstr(t.out, "/rows\n"));
+    assert_non_null(strstr(t.out, "ngrams        2\n"));
+    assert_non_null(strstr(t.out, "years         1900:1950\n"));
+    tool_free(&t);
+}
+
 static void test_readers_keep_the_old_store(void **state)
 {
     (void)state;
@@ -236,12 +283,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_wrong_usage, empty_folder),
         cmocka_unit_test_teardown(test_failures_leave_the_old_store, empty_folder),
+        cmocka_unit_test_teardown(test_a_file_that_cannot_grow, empty_folder),
         cmocka_unit_test_teardown(test_an_interruption_leaves_nothing, empty_folder),
         cmocka_unit_test_teardown(test_years_that_stand_apart_are_summed, empty_folder),
         cmocka_unit_test_teardown(test_made_up_files_equal_awk, empty_folder),
         cmocka_unit_test_teardown(test_true_rows_equal_awk, empty_folder),
         cmocka_unit_test_teardown(test_the_same_bytes_however_it_is_made, empty_folder),
         cmocka_unit_test_teardown(test_what_it_says_of_itself, empty_folder),
+        cmocka_unit_test_teardown(test_stores_are_verified_and_described, empty_folder),
         cmocka_unit_test_teardown(test_readers_keep_the_old_store, empty_folder),
     };
     return cmocka_run_group_tests_name("e2e/index", tests, make_folder, remove_folder);

@@ -144,6 +144,8 @@ static void read_store(void)
         if (!err)
             free(series);
     }
+    err = ngram_store_verify(s, NULL, NULL);
+    require(err == 0 || is_told(err));
     ngram_store_close(s);
 }
 
