@@ -47,3 +47,8 @@ int yk_emit_error(yk_emitter *out, yk_str key, int code)
         return keep_error(out, code);
     return keep_error(out, yk__table_poison(out->table, key.at, key.len, code));
 }
+
+int yk_count(yk_emitter *out, const char *name, uint64_t n)
+{
+    return keep_error(out, yk__counters_add(out->counters, name, n));
+}

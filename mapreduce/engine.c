@@ -38,6 +38,14 @@ void yk__tell_progress(yk__engine *e, bool now)
     e->o.progress(&e->stats, e->o.progress_arg);
 }
 
+int yk__count_all(yk__engine *e, const yk__counters *counters)
+{
+    int err = yk__counters_add_all(&e->counters, counters);
+    if (err == UV_E2BIG)
+        return yk__explain(e, err, "more than %d different counters", YK_MAPREDUCE_COUNTERS);
+    return err ? yk__explain(e, err, "a worker returned damaged counters") : 0;
+}
+
 /* ---- Options ------------------------------------------------------------------------------- */
 
 static int check_values(yk__engine *e)
@@ -187,6 +195,8 @@ int yk_mapreduce_run(const yk_mapreduce_options *options)
     e.stats.phase = YK_ENDED;
     yk__tell_progress(&e, true);
     own->stats = e.stats;
+    own->n_counters = e.counters.n;
+    memcpy(own->counter, e.counters.at, sizeof own->counter);
     if (options->report)
         *options->report = *own;
     free(own);

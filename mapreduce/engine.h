@@ -107,6 +107,7 @@ typedef struct yk__engine {
     yk__where bad_at;
     yk__flaw bad;
 
+    yk__counters counters;
     yk__spill spill;
     yk__output output;
     bool output_open;
@@ -137,6 +138,8 @@ int yk__write_phase(yk__engine *e);
 /* Sets the report's message, once, and returns `code`. */
 int yk__explain(yk__engine *e, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Counts what a job has counted that is known to count; explains a failure. */
+int yk__count_all(yk__engine *e, const yk__counters *counters);
 /* Calls the progress function if it is time, or if `now` says so. */
 void yk__tell_progress(yk__engine *e, bool now);
 

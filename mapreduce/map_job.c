@@ -323,6 +323,7 @@ int yk__map_job(yk_job *job)
         return UV_ENOMEM;
     mapper m = { .job = job, .arg = yk_job_arg(job), .out.table = &own->table };
     m.out.relieve = spill_early;
+    m.out.counters = &m.head.counters;
     m.out.limit = m.arg->table_limit;
     m.head.number = m.arg->number;
     int err = yk__table_begin(&own->table, m.arg->fold, m.arg->seed);

@@ -12,6 +12,7 @@
 
 #include "../data/input.h"
 #include "../executor/job.h"
+#include "counters.h"
 #include "reduce.h"
 #include "run.h"
 #include "split.h"
@@ -71,6 +72,7 @@ typedef struct yk__map_head {
     uint32_t early;     /* and so many runs were written under it */
     yk__flaw flaw;      /* why it failed */
     yk__flaw first_bad; /* the first record that was skipped; or, of a look, what it saw */
+    yk__counters counters;
     yk__parts parts;
 } yk__map_head;
 

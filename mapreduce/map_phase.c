@@ -117,6 +117,11 @@ static void take_result(yk__engine *e, yk__where where, yk_future *future, uint6
         yk__fail_at(e, where, err, NULL);
         return;
     }
+    err = yk__count_all(e, &head.counters);
+    if (err) {
+        yk__stop_all(e, err);
+        return;
+    }
     piece->mapped = true;
     piece->text = head.text;
     piece->records = head.records;

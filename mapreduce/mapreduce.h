@@ -50,6 +50,7 @@ extern "C" {
 enum {
     YK_MAPREDUCE_WORKERS = 64,   /* workers that are counted one by one */
     YK_MAPREDUCE_MESSAGE = 1024, /* bytes of the longest message */
+    YK_MAPREDUCE_COUNTERS = 32,  /* different names that a job may count under */
 };
 
 typedef enum yk_mapreduce_phase { YK_MAPPING, YK_MERGING, YK_WRITING, YK_ENDED } yk_mapreduce_phase;
@@ -76,6 +77,12 @@ typedef struct yk_mapreduce_stats {
     } worker[YK_MAPREDUCE_WORKERS];
 } yk_mapreduce_stats;
 
+/* What the job's functions counted under one name (yk_count); it stops at UINT64_MAX. */
+typedef struct yk_mapreduce_counter {
+    char name[32];
+    uint64_t value;
+} yk_mapreduce_counter;
+
 /* What a job tells beside its return value. */
 typedef struct yk_mapreduce_report {
     yk_mapreduce_stats stats;
@@ -84,6 +91,9 @@ typedef struct yk_mapreduce_report {
     char message[YK_MAPREDUCE_MESSAGE];
     /* The first record that was skipped, in the same form; empty if none was. */
     char first_bad[YK_MAPREDUCE_MESSAGE];
+    /* In the order of their names. A piece counts once, however often it was tried. */
+    unsigned n_counters;
+    yk_mapreduce_counter counter[YK_MAPREDUCE_COUNTERS];
 } yk_mapreduce_report;
 
 typedef struct yk_mapreduce_options {

@@ -242,14 +242,16 @@ static int reduce_all(yk_job *job, yk__merge_arg *arg)
 {
     shelf s = { .sorted.next = next_on_shelf };
     yk__results results = { 0 };
-    yk__reduce_call call = { arg->reduce, arg->user_arg, job };
-    uint64_t keys = 0;
+    yk__merged merged = { 0 };
+    yk__reduce_call call = { arg->reduce, arg->user_arg, job, &merged.counters };
     int code = 0, err = shelve(&s, arg);
     if (!err)
-        err = yk__reduce(&call, &s.sorted, &results, &keys, &code);
+        err = yk__reduce(&call, &s.sorted, &results, &merged.keys, &code);
+    merged.records = results.records;
+    merged.code = code;
     char *to = err ? NULL : yk_job_result(job, sizeof(yk__merged) + results.len);
     if (to) {
-        memcpy(to, &(yk__merged){ results.records, keys, code }, sizeof(yk__merged));
+        memcpy(to, &merged, sizeof merged);
         if (results.len > 0)
             memcpy(to + sizeof(yk__merged), results.at, results.len);
     } else if (!err) {
@@ -272,7 +274,7 @@ static int return_records(yk_job *job, const merger *m, size_t n, int64_t code)
     char *to = yk_job_result(job, size);
     if (!to)
         return UV_ENOMEM;
-    memcpy(to, &(yk__merged){ n, m->n, code }, sizeof(yk__merged));
+    memcpy(to, &(yk__merged){ .records = n, .keys = m->n, .code = code }, sizeof(yk__merged));
     to += sizeof(yk__merged);
     for (size_t i = 0; i < n; i++) {
         const entry *e = m->order[i];

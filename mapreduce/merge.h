@@ -29,6 +29,7 @@ typedef struct yk__merged {
     uint64_t records;
     uint64_t keys;
     int64_t code;
+    yk__counters counters; /* of a reduce job */
 } yk__merged;
 
 int yk__merge_job(yk_job *job);

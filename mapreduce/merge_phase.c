@@ -66,6 +66,9 @@ static int find_poisoned(yk__engine *e)
         memcpy(&merged, result, sizeof merged);
         const char *at = result + sizeof merged;
         e->stats.keys += merged.keys;
+        int err = yk__count_all(e, &merged.counters);
+        if (err)
+            return err;
         if (merged.code >= 0 || !yk__run_next(&at, result + len, e->form, &view))
             continue;
         size_t view_len = view.head.len & YK__KEY_MAX;

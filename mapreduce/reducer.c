@@ -184,7 +184,7 @@ static int begin_key(reducer *r)
 /* Reduces the present key; its error, if it failed. */
 static int reduce_key(reducer *r, const yk__reduce_call *call, yk__results *results)
 {
-    yk_emitter out = { .results = results };
+    yk_emitter out = { .results = results, .counters = call->counters };
     results->head = (yk__record){ r->view.head.hash, (uint32_t)r->key_len };
     results->key = r->key;
     int err = call->fn((yk_str){ r->key, r->key_len }, &r->values, &out, call->arg);

@@ -5,6 +5,7 @@
 #define YOKE_MAPREDUCE_REDUCER_H
 
 #include "../executor/job.h"
+#include "counters.h"
 #include "reduce.h"
 #include "run.h"
 
@@ -57,6 +58,7 @@ typedef struct yk__reduce_call {
     yk_reduce_fn fn;
     void *arg;
     const yk_job *job;
+    yk__counters *counters;
 } yk__reduce_call;
 
 /* Reduces all keys into `results`, whose memory is the caller's to free, also after an error.

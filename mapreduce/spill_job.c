@@ -27,6 +27,7 @@ typedef struct spiller {
     uint64_t seen;
     int64_t code; /* of the first key whose fold failed, if this is the last pass */
     yk__view failed;
+    yk__counters counters; /* of reduce */
 } spiller;
 
 static const char *next_string(const char *s)
@@ -79,7 +80,7 @@ static int fail(const spiller *s, int err)
 
 static int return_run(spiller *s)
 {
-    yk__merged merged = { .keys = s->join.keys, .code = s->code };
+    yk__merged merged = { .keys = s->join.keys, .code = s->code, .counters = s->counters };
     bool failed = s->code != 0;
     size_t size = sizeof merged;
     if (failed)
@@ -264,7 +265,7 @@ static int keep_best(void *to, const yk__view *view)
 
 static int return_best(spiller *s)
 {
-    yk__merged merged = { s->best.n, s->join.keys, 0 };
+    yk__merged merged = { .records = s->best.n, .keys = s->join.keys };
     char *to = yk_job_result(s->job, sizeof merged + yk__best_size(&s->best));
     if (!to)
         return UV_ENOMEM;
@@ -304,7 +305,7 @@ static int next_sorted(yk__sorted *sorted, yk__view *view)
 static int reduce_part(spiller *s, yk__results *results, uint64_t *keys, int *code)
 {
     sorted_runs from = { .sorted.next = next_sorted, .kway = &s->kway };
-    yk__reduce_call call = { s->arg->reduce, s->arg->rest, s->job };
+    yk__reduce_call call = { s->arg->reduce, s->arg->rest, s->job, &s->counters };
     int err = open_runs(s);
     if (!err)
         err = yk__kway_select(&s->kway, s->arg->first);

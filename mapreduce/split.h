@@ -111,6 +111,10 @@ int yk_emit_u64(yk_emitter *out, yk_str key, uint64_t value);
  * one key in one piece over 4 GiB. */
 int yk_emit_bytes(yk_emitter *out, yk_str key, yk_str value);
 
+/* Adds n to a number of the job's report, in map, combine and reduce. A name has up to 31 bytes,
+ * and a job up to 32 of them: else UV_EINVAL, UV_E2BIG, which as above fails the job. */
+int yk_count(yk_emitter *out, const char *name, uint64_t n);
+
 /* Marks the key as failed, as a fold that returns `code` does; in a reduce function, the key that
  * is being reduced. */
 int yk_emit_error(yk_emitter *out, yk_str key, int code);

@@ -32,6 +32,7 @@ static int map_weakly(yk_split *split, yk_emitter *out, void *arg)
             continue;
         }
         yk_emit_u64(out, line, 1);
+        yk_count(out, line.at[0] % 2 ? "odd" : "even", 1);
     }
     return 0;
 }
@@ -170,6 +171,15 @@ static void test_too_many_crashing_records_fail_the_job(void **state)
 
 /* ---- Workers ------------------------------------------------------------------------------- */
 
+/* What was counted under a name. */
+static uint64_t counted(const char *name)
+{
+    for (unsigned i = 0; i < report.n_counters; i++)
+        if (strcmp(report.counter[i].name, name) == 0)
+            return report.counter[i].value;
+    return UINT64_MAX;
+}
+
 static void test_worker_that_died_costs_its_piece(void **state)
 {
     (void)state;
@@ -180,6 +190,7 @@ static void test_worker_that_died_costs_its_piece(void **state)
     assert_int_equal(report.stats.retries, 1);
     assert_int_equal(report.stats.splits, 5);
     assert_int_equal(report.stats.records, 5000);
+    assert_int_equal(counted("odd") + counted("even"), 5000);
     remove_files();
 }
 
@@ -195,6 +206,7 @@ static void test_piece_of_a_stopped_worker_is_mapped_by_another(void **state)
     assert_int_equal(report.stats.retries, 0);
     assert_int_equal(report.stats.splits, 5);
     assert_int_equal(report.stats.records, 5000);
+    assert_int_equal(counted("odd") + counted("even"), 5000);
     char *out = read_file(in_folder("out"));
     assert_non_null(strstr(out, "0\t499\n"));
     assert_non_null(strstr(out, "stop x\t1\n"));

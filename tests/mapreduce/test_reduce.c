@@ -298,6 +298,79 @@ static void test_values_and_keys_of_any_size(void **state)
     remove_files();
 }
 
+/* ---- Counters ------------------------------------------------------------------------------ */
+
+static int map_and_count(yk_split *split, yk_emitter *out, void *arg)
+{
+    for (yk_str line; yk_split_next_record(split, &line);) {
+        char name[64];
+        snprintf(name, sizeof name, "%.*s", (int)line.len, line.at);
+        int err = yk_count(out, name, 2);
+        if (err && arg == NULL)
+            return err;
+        yk_emit_bytes(out, (yk_str){ line.at, 1 }, line);
+    }
+    return 0;
+}
+
+static int reduce_and_count(yk_str key, yk_values *values, yk_emitter *out, void *arg)
+{
+    (void)arg;
+    yk_count(out, "keys", 1);
+    for (yk_str v; yk_values_next(values, &v);)
+        yk_count(out, "values", key.len);
+    return yk_count(out, "huge", UINT64_MAX);
+}
+
+static int run_counting(const char *text, int backend, yk_reduce_fn combine)
+{
+    write_inputs(text, "");
+    const char *files[] = { in_folder("in"), NULL };
+    yk_executor *ex = make_backend(backend, 2);
+    int err = yk_mapreduce(.inputs = files, .map = map_and_count, .reduce = reduce_and_count,
+                           .combine = combine, .sink = yk_sink_tsv(in_folder("out")),
+                           .executor = ex, .split_size = 9, .report = &report);
+    yk_executor_close(ex);
+    remove_files();
+    return err;
+}
+
+static void test_counters_that_are_too_many_or_too_long(void **state)
+{
+    (void)state;
+    char text[400] = "", *to = text;
+    for (int i = 0; i < 40; i++)
+        to += sprintf(to, "%d\n", i);
+    for (int backend = 0; backend < BACKENDS; backend++) {
+        assert_int_equal(run_counting(text, backend, NULL), UV_E2BIG);
+        assert_string_equal(report.message, "more than 32 different counters");
+        assert_int_equal(run_counting("abcdefghijklmnopqrstuvwxyz123456\n", backend, NULL),
+                         UV_EINVAL);
+    }
+}
+
+static void test_counters_of_all_pieces_are_summed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        uint64_t value;
+    } expected[] = { { "a", 6 },    { "abcdefghijklmnopqrstuvwxyz12345", 2 },
+                     { "b", 4 },    { "huge", UINT64_MAX },
+                     { "keys", 2 }, { "values", 6 } };
+    for (int backend = 0; backend < BACKENDS; backend++) {
+        assert_int_equal(
+            run_counting("b\na\nabcdefghijklmnopqrstuvwxyz12345\na\nb\na\n", backend, NULL), 0);
+        assert_int_equal(report.n_counters, 6);
+        for (size_t i = 0; i < 6; i++) {
+            assert_string_equal(report.counter[i].name, expected[i].name);
+            assert_int_equal(report.counter[i].value, expected[i].value);
+        }
+        assert_int_equal(run_counting("b\na\n", backend, take_one), 0);
+        assert_int_equal(report.n_counters, 5);
+    }
+}
+
 /* ---- Workers that die ---------------------------------------------------------------------- */
 
 /* Dies the first time that it is called for "b": the file named by `arg` remembers. */
@@ -343,6 +416,8 @@ int main(void)
         cmocka_unit_test(test_values_that_are_not_wanted_are_passed_over),
         cmocka_unit_test(test_combined_groups_reduce_to_the_same),
         cmocka_unit_test(test_values_and_keys_of_any_size),
+        cmocka_unit_test(test_counters_that_are_too_many_or_too_long),
+        cmocka_unit_test(test_counters_of_all_pieces_are_summed),
         cmocka_unit_test(test_partition_whose_worker_died_is_reduced_again),
     };
     return cmocka_run_group_tests_name("mapreduce/reduce", tests, make_folder, remove_folder);
