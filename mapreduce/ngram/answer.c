@@ -32,9 +32,12 @@ void ngram_answer_init(ngram_answer *a, const ngram_output_options *o, ngram_col
     if (chart && (o->spark || o->plot)) {
         a->chart = chart;
         chart->wanted = true;
-        for (size_t i = 1; i < count && chart->lines < NGRAM_MOST_LINES; i++)
-            if (columns[i].drawn)
+        for (size_t i = 1; i < count; i++) {
+            if (columns[i].drawn && chart->lines < NGRAM_MOST_LINES)
                 chart->name[chart->lines++] = columns[i].title;
+            else
+                chart->left_out += columns[i].drawn;
+        }
     }
     setlocale(LC_CTYPE, "C.UTF-8"); /* for wcwidth */
     for (size_t i = 0; i < count; i++)

@@ -63,6 +63,9 @@ void ngram_chart_explain(const ngram_chart *c)
                 "ngram: --plot and --spark draw at most %d rows: ask for the top, for a "
                 "--min-count, or --by something\n",
                 NGRAM_MOST_POINTS);
+    if (c->left_out)
+        fprintf(stderr, "ngram: --plot and --spark draw %d columns; the last %zu are left out\n",
+                NGRAM_MOST_LINES, c->left_out);
 }
 
 /* ---- Lines of blocks ----------------------------------------------------------------------- */

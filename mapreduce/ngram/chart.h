@@ -17,6 +17,7 @@ typedef struct ngram_chart {
     bool years;        /* the rows are years: lines over time, else bars with names */
     const char *unit;  /* what the numbers are: "match_count" */
     size_t lines;      /* of them */
+    size_t left_out;   /* lines past NGRAM_MOST_LINES */
     size_t rows, room; /* points of each */
     const char *name[NGRAM_MOST_LINES];
     double *value[NGRAM_MOST_LINES]; /* NaN: there is none */
@@ -27,7 +28,7 @@ typedef struct ngram_chart {
 int ngram_chart_add(ngram_chart *c, const char *label, size_t len, const double *values);
 void ngram_chart_free(ngram_chart *c);
 
-/* Says what to do about too many points, if that is what happened. */
+/* Says what to do about too many points, and how many lines are left out, if that is so. */
 void ngram_chart_explain(const ngram_chart *c);
 
 /* Writes "name  ▁▂▅█  first to last, at most 123" for every line of the chart. */

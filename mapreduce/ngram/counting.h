@@ -40,11 +40,14 @@ extern const ngram_option ngram_by_table[];
 int ngram_sum(const ngram_counting_options *o, const ngram_words *files,
               const ngram_command *command);
 
-/* The job by itself, for another sink: records are keys with ngram_counts, years in four digits.
- * `filter` is of ngram_counting_filter(). */
+/* The job by itself, for another sink: records are keys, years in four digits, with what
+ * ngram_counts_in() understands. `filter` is of ngram_counting_filter(), or NULL: it has
+ * complained. */
 ngram_filter *ngram_counting_filter(const ngram_counting_options *o, const ngram_command *command);
 yk_mapreduce_options ngram_counting_job(const ngram_counting_options *o,
                                         const ngram_filter *filter);
+
+const ngram_counts *ngram_counts_in(const yk_mapreduce_options *job, yk_str value);
 
 /* What a map function does with a row that the scanner does not hand out: 0, or what it returns. */
 int ngram_take_bad_row(yk_split *split, yk_emitter *out, const ngram_bad_row *bad, int code);

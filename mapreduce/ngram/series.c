@@ -176,6 +176,7 @@ static int find(const series_options *o, const ngram_wanted *wanted, found *f,
     int status = o->store ? ngram_store_answer(&question) : find_in_files(o, wanted, f, files);
     if (status == NGRAM_OK)
         status = tell_missing(&f->lines, o->store ? "store" : "files");
+    ngram_chart_explain(&f->lines.chart);
     if (status == NGRAM_OK && o->query.output.plot)
         status = ngram_plot(&f->lines.chart, o->query.output.plot);
     return status;

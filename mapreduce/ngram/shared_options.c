@@ -55,7 +55,8 @@ const ngram_option ngram_input_table[] = {
       .must = "A:B with 1 <= A <= B <= 9999" },
     { .name = "bad-records",
       .value = "WHAT",
-      .help = "what a malformed row, or one that crashes, does: fail ends the job (default), skip leaves it out, counts "
+      .help = "what a malformed row, or one that crashes, does: fail ends the job (default), skip "
+              "leaves it out, counts "
               "it, and "
               "reports it at the end",
       .read = ngram_read_choice,

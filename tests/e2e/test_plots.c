@@ -71,6 +71,30 @@ static void test_more_rows_than_can_be_drawn(void **state)
     tool_free(&t);
 }
 
+static void test_more_lines_than_can_be_drawn(void **state)
+{
+    (void)state;
+    shell("for l in a b c d e f g; do seq -f \"$l%%g\t1900\t1\t1\" 10; done > '%s'",
+          in_folder("many"));
+    tool t = tool_run("series", "--spark", "--format", "tsv", "a*", "--", in_folder("many"));
+    assert_int_equal(t.status, 1); /* a star within a word is a star */
+    tool_free(&t);
+    const char *args[80] = { "series", "--spark" };
+    char words[70][8];
+    for (int i = 0; i < 70; i++) {
+        snprintf(words[i], sizeof words[i], "%c%d", 'a' + i / 10, i % 10 + 1);
+        args[2 + i] = words[i];
+    }
+    args[72] = "--";
+    args[73] = in_folder("many");
+    t = tool_run_opts(&(tool_options){ 0 }, args);
+    assert_int_equal(t.status, 0);
+    assert_string_equal(t.err, "ngram: --plot and --spark draw 64 columns; the last 6 are left "
+                               "out\n");
+    assert_int_equal(strncmp(t.out, "a1   █  1900 to 1900, at most 1\n", 30), 0);
+    tool_free(&t);
+}
+
 /* Any reader of XML will do. */
 static void test_an_n_gram_of_any_bytes_is_drawn(void **state)
 {
@@ -174,6 +198,7 @@ int main(void)
         TEST(test_what_gnuplot_complains_of_is_told),
         TEST(test_interrupt_while_gnuplot_draws),
         TEST(test_more_rows_than_can_be_drawn),
+        TEST(test_more_lines_than_can_be_drawn),
         TEST(test_plots_are_pictures),
         TEST(test_a_series_is_drawn),
         TEST(test_an_n_gram_of_any_bytes_is_drawn),

@@ -53,7 +53,7 @@ typedef struct tool_options {
     int terminal_fd; /* a terminal to be its controlling one */
 } tool_options;
 
-#define MOST_ARGS 24
+#define MOST_ARGS 96
 
 /* Starts ngram with arguments, NULL at their end, in a process group of its own. */
 tool tool_start_opts(const tool_options *options, const char *const *args);
