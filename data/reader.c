@@ -328,6 +328,20 @@ int yk_reader_open_ready(yk_reader **reader, int fd, const char *name,
     return open_reader(reader, name, &source);
 }
 
+int yk__reader_open_growing(yk_reader **reader, int fd, const char *name,
+                            int (*ready)(int fd, void *arg), void *arg)
+{
+    struct stat status;
+    yk__source source;
+    int err = yk__source_open_fd(&source, fd, &status);
+    if (err)
+        return err;
+    source.regular = false;
+    source.ready = ready;
+    source.ready_arg = arg;
+    return open_reader(reader, name, &source);
+}
+
 int yk_reader_open_fd(yk_reader **reader, int fd, const char *name)
 {
     return yk_reader_open_ready(reader, fd, name, NULL, NULL);

@@ -37,6 +37,12 @@ struct yk_reader {
 int yk__reader_begin(yk_reader *reader, const char *name, const yk__source *source,
                      yk_packing packing, uint64_t limit);
 
+/* Reads a regular file that still grows: from its descriptor's offset, which moves; ready(fd, arg)
+ * is called before each read, and what is there when it has returned 0 is all until the next. The
+ * descriptor stays the caller's. */
+int yk__reader_open_growing(yk_reader **reader, int fd, const char *name,
+                            int (*ready)(int fd, void *arg), void *arg);
+
 /* Lets go of the file; buffers, state and message stay. */
 void yk__reader_end(yk_reader *reader);
 

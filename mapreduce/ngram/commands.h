@@ -11,6 +11,7 @@ extern const ngram_command ngram_count_command;
 extern const ngram_command ngram_top_command;
 extern const ngram_command ngram_series_command;
 extern const ngram_command ngram_totals_command;
+extern const ngram_command ngram_fetch_command;
 extern const ngram_command ngram_gen_command;
 extern const ngram_command ngram_pack_command;
 extern const ngram_command ngram_unpack_command;
