@@ -31,7 +31,13 @@ int yk__explain(yk__engine *e, int code, const char *format, ...)
 void yk__tell_progress(yk__engine *e, bool now)
 {
     uint64_t time = yk_now();
-    e->stats.elapsed_ns = time - e->began;
+    yk_mapreduce_stats *s = &e->stats;
+    s->elapsed_ns = time - e->began;
+    s->running = e->n_mapping;
+    s->left_ns = s->stored > 0 && s->stored < s->stored_total
+                     ? (uint64_t)((double)s->elapsed_ns / (double)s->stored *
+                                  (double)(s->stored_total - s->stored))
+                     : 0;
     if (!e->o.progress || (!now && time < e->next_progress))
         return;
     e->next_progress = time + PROGRESS_NS;

@@ -64,7 +64,9 @@ typedef struct yk_mapreduce_stats {
     uint64_t text;          /* bytes of text that this was, unpacked */
     uint64_t records;       /* lines */
     uint64_t bad_records;   /* of them, skipped */
+    uint64_t left_ns;       /* until everything is mapped, by the pace so far; 0: nobody knows */
     uint64_t splits;        /* pieces mapped */
+    uint64_t running;       /* pieces under way */
     uint64_t retries;       /* pieces done again because a worker had died */
     uint64_t backups;       /* second copies of pieces that took very long */
     uint64_t spilled_bytes; /* written to disk because memory did not suffice */

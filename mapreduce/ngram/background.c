@@ -16,11 +16,12 @@ static int run_job(yk_job *job)
     return w->run(w);
 }
 
-static void show(ngram_background *w, ngram_progress *p, uint64_t began)
+static void show(ngram_background *w, ngram_progress *p, uint64_t began, bool ended)
 {
     ngram_state state = { .elapsed_ns = yk_now() - began,
                           .done = atomic_load_explicit(&w->done, memory_order_relaxed),
-                          .total = atomic_load_explicit(&w->total, memory_order_relaxed) };
+                          .total = atomic_load_explicit(&w->total, memory_order_relaxed),
+                          .ended = ended };
     ngram_progress_show(p, &state);
 }
 
@@ -48,8 +49,9 @@ int ngram_background_run(ngram_background *w, ngram_when progress)
     yk_future *f = yk_submit(pool, run_job, &w, sizeof w);
     while (!yk_future_ended(f)) { /* a cancelled wait has asked the job to stop */
         yk_await_until(f, yk_after_ms(TICK_MS));
-        show(w, &p, began);
+        show(w, &p, began, false);
     }
+    show(w, &p, began, true);
     ngram_progress_clear(&p);
     w->elapsed_ns = yk_now() - began;
     int status = tell_end(w, yk_future_error(f));

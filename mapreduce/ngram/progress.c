@@ -2,7 +2,10 @@
  *
  *    43 % [########------------]  450 MB of 1.05 GB  1.21 GB/s  58.1 M rows/s  ETA 0:01
  *
- * It fits the terminal's width: the bar shrinks first, then what stands at the right goes.
+ * It fits the terminal's width: the bar shrinks first, then what stands at the right goes. Where
+ * standard error is no terminal, a line now and then; or, if asked, JSON:
+ *
+ *    {"phase":"reading","seconds":0.512,"bytes":450000000,"bytes_total":1050000000,...}
  */
 #include "progress.h"
 
@@ -25,8 +28,11 @@ enum {
 void ngram_progress_begin(ngram_progress *p, ngram_when when)
 {
     bool terminal = isatty(STDERR_FILENO);
-    *p = (ngram_progress){ .shown = when == NGRAM_ALWAYS || (when == NGRAM_AUTO && terminal),
-                           .terminal = terminal };
+    bool json = when == NGRAM_AS_JSON;
+    *p =
+        (ngram_progress){ .shown = json || when == NGRAM_ALWAYS || (when == NGRAM_AUTO && terminal),
+                          .json = json,
+                          .terminal = terminal && !json };
 }
 
 static size_t width_of_terminal(void)
@@ -118,10 +124,64 @@ static size_t make_line(char *line, size_t width, const ngram_state *st)
     return bar_len + text_len;
 }
 
+/* ,"name":number */
+static size_t put_number(char *to, size_t size, const char *name, double number)
+{
+    return (size_t)snprintf(to, size, ",\"%s\":%.0f", name, number);
+}
+
+/* An object with what is known. */
+static size_t make_object(char *line, size_t size, const ngram_state *st)
+{
+    double seconds = (double)st->elapsed_ns / SECOND;
+    double rate = seconds > 0 ? (double)st->done / seconds : 0;
+    const yk_mapreduce_stats *job = st->job;
+    size_t n = (size_t)snprintf(line, size, "{\"phase\":\"%s\",\"seconds\":%.3f",
+                                st->ended  ? "ended"
+                                : st->what ? st->what
+                                           : "reading",
+                                seconds);
+    n += put_number(line + n, size - n, "bytes", (double)st->done);
+    if (st->total)
+        n += put_number(line + n, size - n, "bytes_total", (double)st->total);
+    n += put_number(line + n, size - n, "bytes_per_second", rate);
+    if (st->total > st->done && rate > 0)
+        n += (size_t)snprintf(line + n, size - n, ",\"seconds_left\":%.1f",
+                              (double)(st->total - st->done) / rate);
+    if (job) {
+        n += put_number(line + n, size - n, "rows", (double)job->records);
+        n += put_number(line + n, size - n, "rows_skipped", (double)job->bad_records);
+        n += put_number(line + n, size - n, "splits_done", (double)job->splits);
+        n += put_number(line + n, size - n, "splits_running", (double)job->running);
+        n += put_number(line + n, size - n, "splits_retried", (double)job->retries);
+        n += put_number(line + n, size - n, "splits_copied", (double)job->backups);
+        n += put_number(line + n, size - n, "bytes_spilled", (double)job->spilled_bytes);
+    }
+    return n + (size_t)snprintf(line + n, size - n, "}\n");
+}
+
+/* Twice a second, and at the end. */
+static void show_object(ngram_progress *p, const ngram_state *st)
+{
+    char line[1024];
+    uint64_t now = yk_now();
+    if (now < p->next_line && !st->ended)
+        return;
+    p->next_line = now + SECOND / 2;
+    size_t len = make_object(line, sizeof line, st);
+    p->drawn = write(STDERR_FILENO, line, len) == (ssize_t)len;
+}
+
 void ngram_progress_show(ngram_progress *p, const ngram_state *st)
 {
     char line[WIDEST * 2], out[WIDEST * 2 + 16];
     if (!p->shown)
+        return;
+    if (p->json) {
+        show_object(p, st);
+        return;
+    }
+    if (st->ended)
         return;
     if (p->terminal) {
         size_t len = make_line(line, width_of_terminal() - 1, st);

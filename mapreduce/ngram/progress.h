@@ -2,10 +2,12 @@
 #ifndef NGRAM_PROGRESS_H
 #define NGRAM_PROGRESS_H
 
+#include "../mapreduce.h"
 #include "shared_options.h"
 
 typedef struct ngram_progress {
     bool shown;         /* at all */
+    bool json;          /* an object a line */
     bool terminal;      /* redrawn in place; else a line now and then */
     bool drawn;         /* there is one to be cleared */
     uint64_t next_line; /* no line before this time */
@@ -18,6 +20,8 @@ typedef struct ngram_state {
     uint64_t rows;        /* 0: not counted */
     uint64_t spilled;     /* bytes written because memory did not suffice */
     const char *what;     /* instead of the rate: "merging" */
+    bool ended;
+    const yk_mapreduce_stats *job; /* more of it, for those who read JSON; may be NULL */
 } ngram_state;
 
 void ngram_progress_begin(ngram_progress *p, ngram_when when);

@@ -22,17 +22,20 @@ static void look(const yk_mapreduce_stats *s, void *arg)
         uint64_t now = ngram_memory_now();
         v->memory = v->memory > now ? v->memory : now;
     }
-    if (s->phase >= YK_WRITING) { /* the result may go to the same terminal */
-        ngram_progress_clear(&v->progress);
-        return;
-    }
     ngram_state state = { .elapsed_ns = s->elapsed_ns,
                           .done = s->stored,
                           .total = s->stored_total,
                           .rows = s->records,
                           .spilled = s->spilled_bytes,
-                          .what = s->phase == YK_MERGING ? "merging" : NULL };
-    ngram_progress_show(&v->progress, &state);
+                          .what = s->phase == YK_MERGING   ? "merging"
+                                  : s->phase == YK_WRITING ? "writing"
+                                                           : NULL,
+                          .ended = s->phase == YK_ENDED,
+                          .job = s };
+    if (s->phase >= YK_WRITING && !v->progress.json) /* the result may go to the same terminal */
+        ngram_progress_clear(&v->progress);
+    else
+        ngram_progress_show(&v->progress, &state);
 }
 
 static yk_executor *make_executor(const ngram_work_options *o)

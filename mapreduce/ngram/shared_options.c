@@ -5,7 +5,7 @@
 
 #include "units.h"
 
-const char *const ngram_when_words[] = { "auto", "always", "never", NULL };
+const char *const ngram_when_words[] = { "auto", "always", "never", "json", NULL };
 static const char *const executor_words[] = { "processes", "threads", "hybrid", NULL };
 static const char *const bad_words[] = { "fail", "skip", NULL };
 static const char *const format_words[] = { "auto", "table", "tsv", "csv", "json", NULL };
@@ -126,9 +126,9 @@ const ngram_option ngram_work_table[] = {
 const ngram_option ngram_report_table[] = {
     { .name = "progress",
       .value = "WHEN",
-      .help = "a progress bar on standard error: auto (on a terminal; default), always (lines "
-              "where it is "
-              "no terminal), never",
+      .help =
+          "a progress bar on standard error: auto (on a terminal; default), always (lines where "
+          "it is no terminal), never, json (an object a line)",
       .read = ngram_read_choice,
       .at = offsetof(ngram_report_options, progress),
       .words = ngram_when_words },

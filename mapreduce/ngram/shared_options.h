@@ -14,7 +14,7 @@ typedef enum ngram_format {
     NGRAM_JSON,
     NGRAM_SPARK
 } ngram_format;
-typedef enum ngram_when { NGRAM_AUTO, NGRAM_ALWAYS, NGRAM_NEVER } ngram_when;
+typedef enum ngram_when { NGRAM_AUTO, NGRAM_ALWAYS, NGRAM_NEVER, NGRAM_AS_JSON } ngram_when;
 
 /* What is read. */
 typedef struct ngram_input_options {

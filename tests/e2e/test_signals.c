@@ -281,6 +281,42 @@ static void test_progress_bar_is_drawn_in_place_and_cleared(void **state)
     }
 }
 
+/* The number behind a name in a line of JSON; -1: there is none. */
+static double number_in(const char *line, const char *name)
+{
+    char quoted[40];
+    snprintf(quoted, sizeof quoted, "\"%s\":", name);
+    const char *at = strstr(line, quoted);
+    return at ? strtod(at + strlen(quoted), NULL) : -1;
+}
+
+static void test_progress_as_json(void **state)
+{
+    (void)state;
+    char *rows = make_rows(3000000, 2);
+    size_t size = strlen(rows);
+    const char *file = write_text("in", rows);
+    free(rows);
+    tool t = tool_run("count", file, "--progress", "json", "-o", in_folder("out"));
+    assert_int_equal(t.status, 0);
+    char *last = NULL, *rest = NULL;
+    for (char *l = strtok_r(t.err, "\n", &rest); l; l = strtok_r(NULL, "\n", &rest)) {
+        assert_memory_equal(l, "{\"phase\":\"", 10);
+        assert_int_equal(l[strlen(l) - 1], '}');
+        last = l;
+    }
+    assert_non_null(last);
+    assert_non_null(strstr(last, "\"phase\":\"ended\""));
+    assert_int_equal(number_in(last, "bytes"), size);
+    assert_int_equal(number_in(last, "bytes_total"), size);
+    assert_true(number_in(last, "rows") > 0);
+    assert_true(number_in(last, "splits_done") > 0);
+    assert_int_equal(number_in(last, "splits_running"), 0);
+    assert_int_equal(number_in(last, "splits_retried"), 0);
+    assert_int_equal(number_in(last, "bytes_spilled"), 0);
+    tool_free(&t);
+}
+
 static void test_progress_is_shown_when_asked_and_not_otherwise(void **state)
 {
     (void)state;
@@ -360,6 +396,7 @@ int main(void)
         TEST(test_P37_killed_tool_leaves_no_process_and_no_file),
         TEST(test_killed_workers_do_not_change_the_answer),
         TEST(test_progress_bar_is_drawn_in_place_and_cleared),
+        TEST(test_progress_as_json),
         TEST(test_progress_is_shown_when_asked_and_not_otherwise),
         TEST(test_table_on_a_terminal_fits_it),
         TEST(test_P41_control_c_at_the_terminal),
