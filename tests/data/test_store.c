@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -473,6 +474,41 @@ static void test_readers_in_many_processes(void **state)
     ngram_store_close(s);
 }
 
+enum { THREADS = 4, IN_THREADS = 3000 };
+
+static void *read_in_thread(void *arg)
+{
+    const ngram_store *s = arg;
+    char ngram[LONGEST];
+    uintptr_t wrong = 0;
+    for (unsigned i = 0; i < IN_THREADS; i += 7) {
+        ngram_series *series;
+        if (ngram_store_get(s, ngram, name_of(ngram, i), &series) != 0) {
+            wrong++;
+            continue;
+        }
+        wrong += series->points[0].match_count != i;
+        free(series);
+    }
+    return (void *)wrong;
+}
+
+static void test_readers_in_many_threads(void **state)
+{
+    (void)state;
+    pthread_t threads[THREADS];
+    ngram_store *s;
+    assert_int_equal(ngram_store_open(&s, make_store("store", IN_THREADS), NULL, 0), 0);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, read_in_thread, s), 0);
+    for (int i = 0; i < THREADS; i++) {
+        void *wrong;
+        assert_int_equal(pthread_join(threads[i], &wrong), 0);
+        assert_null(wrong);
+    }
+    ngram_store_close(s);
+}
+
 static void test_a_store_is_replaced_under_its_readers(void **state)
 {
     (void)state;
@@ -536,6 +572,7 @@ int main(void)
         cmocka_unit_test(test_a_large_store),
         cmocka_unit_test(test_lmdb_reads_the_same),
         cmocka_unit_test(test_readers_in_many_processes),
+        cmocka_unit_test(test_readers_in_many_threads),
         cmocka_unit_test(test_a_store_is_replaced_under_its_readers),
         cmocka_unit_test(test_a_folder_without_permission_to_write),
     };

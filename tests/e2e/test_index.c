@@ -213,6 +213,11 @@ static void test_the_same_bytes_however_it_is_made(void **state)
                           executors[i % 3], "--workers", i < 3 ? "1" : "5"));
         shell("cmp '%s' '%s'", in_folder("first"), in_folder("other"));
     }
+    run_well(tool_run("gen", "--bytes", "60M", "--shards", "4", "-o", in_folder("rows")));
+    run_well(tool_run("index", in_folder("rows"), "-o", in_folder("first")));
+    run_well(tool_run("index", in_folder("rows"), "-o", in_folder("other"), "--memory", "16M",
+                      "--temp-dir", in_folder(".")));
+    shell("cmp '%s' '%s'", in_folder("first"), in_folder("other"));
 }
 
 static void test_what_it_says_of_itself(void **state)

@@ -89,12 +89,12 @@ static void change(const uint8_t *data, size_t size)
     require(pwrite(fd, changed, good_size, 0) == (ssize_t)good_size);
 }
 
-static uint64_t use(const void *bytes, size_t size)
+static volatile uint64_t seen; /* so that every byte is read */
+
+static void use(const void *bytes, size_t size)
 {
-    uint64_t sum = 0;
     for (size_t i = 0; i < size; i++)
-        sum += ((const uint8_t *)bytes)[i];
-    return sum;
+        seen += ((const uint8_t *)bytes)[i];
 }
 
 static bool is_told(int code)
@@ -106,16 +106,16 @@ static void walk(const ngram_store *s, const char *from, size_t length)
 {
     ngram_cursor *c;
     ngram_item item;
-    volatile uint64_t sum = 0;
     require(ngram_cursor_new(&c, s) == 0);
     int got = ngram_cursor_seek(c, from, length, &item);
     for (; got == 1; got = ngram_cursor_next(c, &item)) {
         ngram_unpacker u;
         ngram_point p;
-        sum += use(item.ngram, item.length) + use(item.packed, item.size);
+        use(item.ngram, item.length);
+        use(item.packed, item.size);
         if (ngram_unpack_begin(&u, item.packed, item.size) == 0)
             while (ngram_unpack_next(&u, &p) == 1)
-                sum += p.match_count;
+                seen += p.match_count;
     }
     require(got == 0 || is_told(got));
     ngram_cursor_free(c);
@@ -131,9 +131,9 @@ static void read_store(void)
         return;
     }
     const ngram_store_info *about = ngram_store_about(s);
-    volatile uint64_t sum = use(about->release, strlen(about->release)) +
-                            use(about->sources, strlen(about->sources)) + about->years->count;
-    (void)sum;
+    use(about->release, strlen(about->release));
+    use(about->sources, strlen(about->sources));
+    use(about->years->points, about->years->count * sizeof *about->years->points);
     walk(s, "", 0);
     walk(s, "word0030", 8);
     for (int i = 0; i < NGRAMS / 2; i += 7) {
