@@ -9,7 +9,7 @@
 
 #include "../../executor/error.h"
 
-enum { BEST = 10 };
+enum { BEST = 10, CENTURY = 100 };
 
 int ngram_lines_init(ngram_lines *l, const ngram_lines_options *options, const char *const *words,
                      const bool *wild, size_t count, char *message, size_t size)
@@ -73,19 +73,23 @@ static int begin_line(ngram_lines *l, size_t word, const char *name, size_t len)
     return 0;
 }
 
-/* Makes the line reach from year to year. */
-static int widen(ngram_line *line, int first, int last)
+/* Makes room for the year: by centuries, so that years which ascend rarely need it. */
+static int make_room(ngram_line *line, int year)
 {
-    uint64_t *counts = calloc((size_t)(last - first) + 1, sizeof *counts);
+    int base = year / CENTURY * CENTURY, end = base + CENTURY;
+    if (line->years && line->base < base)
+        base = line->base;
+    if (line->base + line->years > end)
+        end = line->base + line->years;
+    uint64_t *counts = calloc((size_t)(end - base), sizeof *counts);
     if (!counts)
         return UV_ENOMEM;
-    if (line->first)
-        memcpy(counts + (line->first - first), line->counts,
-               ((size_t)(line->last - line->first) + 1) * sizeof *counts);
+    if (line->years)
+        memcpy(counts + (line->base - base), line->counts, (size_t)line->years * sizeof *counts);
     free(line->counts);
     line->counts = counts;
-    line->first = first;
-    line->last = last;
+    line->base = base;
+    line->years = end - base;
     return 0;
 }
 
@@ -100,14 +104,14 @@ int ngram_lines_add(ngram_lines *l, size_t word, yk_str ngram, int year, uint64_
     if (err)
         return err;
     line = &l->line[l->count - 1];
-    int first = line->first && line->first < year ? line->first : year;
-    int last = line->last > year ? line->last : year;
-    if (first != line->first || last != line->last)
-        err = widen(line, first, last);
+    if (year < line->base || year >= line->base + line->years)
+        err = make_room(line, year);
     if (err)
         return err;
+    line->first = line->first && line->first < year ? line->first : year;
+    line->last = line->last > year ? line->last : year;
     line->sum += (double)matches;
-    uint64_t *count = &line->counts[year - line->first];
+    uint64_t *count = &line->counts[year - line->base];
     return __builtin_add_overflow(*count, matches, count) ? YK_EOVERFLOW : 0;
 }
 
@@ -152,7 +156,7 @@ bool ngram_lines_found(const ngram_lines *l, size_t word)
 static uint64_t count_of(const ngram_line *line, int year)
 {
     return line->first && year >= line->first && year <= line->last
-               ? line->counts[year - line->first]
+               ? line->counts[year - line->base]
                : 0;
 }
 

@@ -23,8 +23,9 @@ typedef struct ngram_line {
     size_t word;      /* which of the words it belongs to */
     char *name;       /* the n-gram */
     size_t len;       /* of it */
-    uint64_t *counts; /* of the years from `first` on */
-    int first, last;  /* years; first 0: none */
+    uint64_t *counts; /* of the years of whole centuries, from `base` on */
+    int base, years;  /* so many of them */
+    int first, last;  /* years that were added; first 0: none */
     double sum;
 } ngram_line;
 

@@ -1,13 +1,15 @@
 /* mapreduce/ngram/series.c - ngram series: the years of some n-grams.
  *
  * The map function looks at every run of rows of one n-gram once; the rows of a run that is wanted
- * are read again, year by year. A key is the word that it was found for, the n-gram, and the year.
+ * are read again, year by year. A key is the word that it was found for and the n-gram; a value is
+ * years, packed. What has the same key is added up where the answer is made.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
+#include "../../data/series.h"
 #include "../../executor/error.h"
 #include "case_fold.h"
 #include "commands.h"
@@ -33,7 +35,9 @@ typedef struct finder {
     ngram_pattern *pattern;
     ngram_rows rows;
     char *folded, *key;
-    size_t room;
+    size_t room; /* of both */
+    ngram_point *point;
+    uint8_t *packed;
 } finder;
 
 static int make_room(finder *f, size_t len)
@@ -59,17 +63,42 @@ static size_t get_number(const char *from)
     return (size_t)(unsigned char)from[0] << 8 | (unsigned char)from[1];
 }
 
-static void emit_years(finder *f, const ngram_group *group, size_t word, yk_str name)
+/* Years that ascend, and the room to pack them in. */
+static int make_years(finder *f)
+{
+    if (!f->point)
+        f->point = malloc(NGRAM_LAST_YEAR * sizeof *f->point);
+    if (!f->packed)
+        f->packed = malloc(NGRAM_PACKED_MAX(NGRAM_LAST_YEAR));
+    return f->point && f->packed ? 0 : UV_ENOMEM;
+}
+
+static void emit_points(finder *f, size_t key_len, size_t count)
+{
+    size_t size = ngram_series_pack(f->packed, f->point, count);
+    yk_emit_bytes(f->out, (yk_str){ f->key, key_len }, (yk_str){ (const char *)f->packed, size });
+}
+
+static int emit_years(finder *f, const ngram_group *group, size_t word, yk_str name)
 {
     ngram_rows rows;
     ngram_entry entry;
+    size_t count = 0;
+    if (make_years(f))
+        return UV_ENOMEM;
     put_number(f->key, word);
     memcpy(f->key + 2, name.at, name.len);
     ngram_rows_init(&rows, group->ngram, f->rows.next, f->wanted->years);
     while (ngram_rows_next_entry(&rows, &entry) > 0) {
-        put_number(f->key + 2 + name.len, (size_t)entry.year);
-        yk_emit_u64(f->out, (yk_str){ f->key, name.len + 4 }, entry.match_count);
+        if (count > 0 && f->point[count - 1].year >= entry.year) {
+            emit_points(f, name.len + 2, count);
+            count = 0;
+        }
+        f->point[count++] = (ngram_point){ entry.year, entry.match_count, 0 };
     }
+    if (count > 0)
+        emit_points(f, name.len + 2, count);
+    return 0;
 }
 
 static int take_group(finder *f, const ngram_group *group)
@@ -82,10 +111,10 @@ static int take_group(finder *f, const ngram_group *group)
         size_t len = ngram_rewrite(f->folded, ngram, true, false);
         ngram = (yk_str){ f->folded, len };
     }
-    for (size_t i = 0; i < f->wanted->count; i++)
+    for (size_t i = 0; i < f->wanted->count && !err; i++)
         if (ngram_pattern_fits(&f->pattern[i], ngram))
-            emit_years(f, group, i, ngram);
-    return 0;
+            err = emit_years(f, group, i, ngram);
+    return err;
 }
 
 static int find_in_rows(finder *f)
@@ -116,6 +145,8 @@ static int map_wanted(yk_split *split, yk_emitter *out, void *arg)
     free(f.pattern);
     free(f.folded);
     free(f.key);
+    free(f.point);
+    free(f.packed);
     return err;
 }
 
@@ -126,13 +157,26 @@ typedef struct found {
     const ngram_output_options *output;
 } found;
 
-static int add_year(yk_writer *to, yk_str key, yk_str value, void *arg)
+static int pass(yk_str key, yk_values *values, yk_emitter *out, void *arg)
+{
+    (void)arg;
+    int err = 0;
+    for (yk_str value; !err && yk_values_next(values, &value);)
+        err = yk_emit_bytes(out, key, value);
+    return err;
+}
+
+static int add_years(yk_writer *to, yk_str key, yk_str value, void *arg)
 {
     (void)to;
     found *f = arg;
-    yk_str ngram = { key.at + 2, key.len - 4 };
-    return ngram_lines_add(&f->lines, get_number(key.at), ngram,
-                           (int)get_number(key.at + key.len - 2), *(const uint64_t *)value.at);
+    ngram_unpacker years;
+    ngram_point point;
+    yk_str ngram = { key.at + 2, key.len - 2 };
+    int err = ngram_unpack_begin(&years, value.at, value.len);
+    while (!err && (err = ngram_unpack_next(&years, &point)) > 0)
+        err = ngram_lines_add(&f->lines, get_number(key.at), ngram, point.year, point.match_count);
+    return err;
 }
 
 static int write_lines(yk_writer *to, void *arg)
@@ -161,8 +205,8 @@ static int find_in_files(const series_options *o, const ngram_wanted *wanted, fo
 {
     yk_mapreduce_options job = {
         .map = map_wanted,
-        .fold = YK_SUM_U64,
-        .sink = { .path = o->query.output.path, .record = add_year, .end = write_lines, .arg = f },
+        .reduce = pass,
+        .sink = { .path = o->query.output.path, .record = add_years, .end = write_lines, .arg = f },
         .arg = wanted,
         .arg_size = ngram_wanted_size(wanted)
     };

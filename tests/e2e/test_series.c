@@ -121,6 +121,25 @@ static void test_wildcards_give_the_most_frequent(void **state)
     assert_wrote(&t, "year\tw04\tw17\tw08\tw21\tw12\tw25\tw16\tw29\tw03\tw20\n"
                      "1900\t14\t14\t13\t13\t12\t12\t11\t11\t10\t10\n");
     tool_free(&t);
+
+    rows[0] = '\0';
+    for (int i = 19; i >= 0; i--) /* of equals, the first in the order of bytes */
+        sprintf(rows + strlen(rows), "w%02d\t1900\t1\t1\n", i);
+    t = tool_run("series", "*", "--format", "csv", "--", write_text("equal", rows));
+    assert_wrote(&t, "year,w00,w01,w02,w03,w04,w05,w06,w07,w08,w09\n1900,1,1,1,1,1,1,1,1,1,1\n");
+    tool_free(&t);
+}
+
+/* An n-gram that returns, with years in any order: all of it is added up. */
+static void test_an_n_gram_that_returns_is_one(void **state)
+{
+    (void)state;
+    const char *file =
+        write_text("in", "a\t1902\t1\t1\na\t1900\t2\t1\na\t1902\t4\t1\nb\t1900\t1\t1\n"
+                         "a\t1901\t8\t1\na\t1900,16,1\t1899,32,1\n");
+    const question all = { { "a" }, "year\ta\n1899\t32\n1900\t18\n1901\t8\n1902\t5\n", NULL };
+    for (int e = 0; e < 3; e++)
+        check_question(&all, file, executors[e]);
 }
 
 static void test_frequencies_and_smoothing(void **state)
@@ -403,6 +422,7 @@ int main(void)
         TEST(test_what_is_wrong_is_explained),
         TEST(test_years_of_words),
         TEST(test_wildcards_give_the_most_frequent),
+        TEST(test_an_n_gram_that_returns_is_one),
         TEST(test_frequencies_and_smoothing),
         TEST(test_totals_beside_the_datasets_own),
         TEST(test_true_rows_equal_awk),
