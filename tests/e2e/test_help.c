@@ -155,6 +155,22 @@ static void test_manual_pages_show_every_option(void **state)
     }
 }
 
+/* Quotes and hyphens of the examples are those that a shell understands. */
+static void test_manual_pages_show_what_can_be_copied(void **state)
+{
+    (void)state;
+    if (!has("groff"))
+        skip();
+    for (int i = 0; i < n_commands; i++) {
+        shell(NGRAM " %s --help | grep '^  ngram ' | sed 's/^ *//' > '%s'", commands[i],
+              in_folder("lines"));
+        shell("groff -man -Tutf8 -P-c -rLL=500n " PAGES "/man1/ngram-%s.1 | sed 's/^ *//' > '%s'",
+              commands[i], in_folder("page"));
+        shell("grep -Fxf '%s' '%s' | diff - '%s'", in_folder("lines"), in_folder("page"),
+              in_folder("lines"));
+    }
+}
+
 static void test_manual_pages_are_well_formed(void **state)
 {
     (void)state;
@@ -246,6 +262,7 @@ int main(void)
         cmocka_unit_test(test_help_in_every_form),
         cmocka_unit_test_teardown(test_examples_run, empty_folder),
         cmocka_unit_test_teardown(test_manual_pages_show_every_option, empty_folder),
+        cmocka_unit_test_teardown(test_manual_pages_show_what_can_be_copied, empty_folder),
         cmocka_unit_test_teardown(test_manual_pages_are_well_formed, empty_folder),
         cmocka_unit_test_teardown(test_completion_of_values, empty_folder),
         cmocka_unit_test_teardown(test_completion_offers_every_option, empty_folder),

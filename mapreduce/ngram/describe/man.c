@@ -4,20 +4,30 @@
 
 #include "describe.h"
 
-/* Text as troff takes it for text: hyphens that can be searched for and copied, no requests. */
+/* A character as troff leaves it: what can be typed stays what can be searched for and copied. */
+static void put_character(FILE *to, char c)
+{
+    static const struct {
+        char c;
+        const char *escape;
+    } special[] = { { '-', "\\-" },   { '\\', "\\e" },  { '\'', "\\(aq" },
+                    { '`', "\\(ga" }, { '^', "\\(ha" }, { '~', "\\(ti" } };
+    for (size_t i = 0; i < sizeof special / sizeof *special; i++) {
+        if (special[i].c == c) {
+            fputs(special[i].escape, to);
+            return;
+        }
+    }
+    putc(c, to);
+}
+
+/* Text that has no requests in it. */
 static void put_text(FILE *to, const char *text)
 {
-    bool at_start = true;
-    for (; *text; text++) {
-        if (at_start && (*text == '.' || *text == '\''))
+    for (const char *p = text; *p; p++) {
+        if (*p == '.' && (p == text || p[-1] == '\n'))
             fputs("\\&", to);
-        at_start = *text == '\n';
-        if (*text == '-')
-            fputs("\\-", to);
-        else if (*text == '\\')
-            fputs("\\e", to);
-        else
-            putc(*text, to);
+        put_character(to, *p);
     }
 }
 
