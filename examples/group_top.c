@@ -1,5 +1,4 @@
 /* The best of each group: map-reduce with a combine function.
- *
  *   group_top K FILE...        reads lines GROUP TAB SCORE TAB ANYTHING, and writes for each group
  *                              the K with the highest scores, of equal ones those that came first
  */
@@ -7,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
-
 #include <yoke/yoke.h>
 
 static int map_lines(yk_split *split, yk_emitter *out, void *arg)

@@ -124,29 +124,6 @@ static int start_executors(yk__engine *e)
     return error ? yk__explain(e, error->code, "%s", error->message) : 0;
 }
 
-/* Writing over an input would lose it. */
-static int refuse_input_as_output(yk__engine *e)
-{
-    const struct stat *st = &e->output.st;
-    for (size_t i = 0; i < e->n_files; i++) {
-        const yk__file *f = &e->files[i];
-        if (S_ISREG(st->st_mode) && f->about.regular && f->about.inode == st->st_ino &&
-            f->about.device == st->st_dev)
-            return yk__explain(e, UV_EINVAL, "%s: is an input and the output", f->name);
-    }
-    return 0;
-}
-
-static int open_output(yk__engine *e)
-{
-    const char *path = e->o.sink.path;
-    int err = yk__output_open(&e->output, path);
-    if (err)
-        return yk__explain(e, err, "%s: %s", path ? path : "standard output", yk_strerror(err));
-    e->output_open = true;
-    return refuse_input_as_output(e);
-}
-
 static int prepare(yk__engine *e)
 {
     int err = yk_sleep_ms(0); /* may this thread wait at all, and does the caller still want it? */
@@ -157,7 +134,7 @@ static int prepare(yk__engine *e)
     set_defaults(e);
     err = yk__inputs_open(e);
     if (!err)
-        err = open_output(e);
+        err = yk__outputs_open(e);
     if (!err)
         err = yk__spill_begin(e);
     return err ? err : start_executors(e);
@@ -167,8 +144,7 @@ static int prepare(yk__engine *e)
 
 static void clean_up(yk__engine *e)
 {
-    if (e->output_open)
-        yk__output_abandon(&e->output);
+    yk__outputs_free(e);
     for (size_t p = 0; p < YK__PARTS; p++) {
         if (e->merged[p])
             yk_future_error(e->merged[p]); /* of many that fail, one is reported */

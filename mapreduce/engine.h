@@ -109,8 +109,8 @@ typedef struct yk__engine {
 
     yk__counters counters;
     yk__spill spill;
-    yk__output output;
-    bool output_open;
+    yk__output *outputs;
+    size_t n_outputs;
     yk_future *merged[YK__PARTS];
 } yk__engine;
 
@@ -130,9 +130,15 @@ int yk__await_end(yk__engine *e, yk_future *f);
 /* Looks whether the failure in e->flaw is damage to the packing, and if so, says that instead. */
 void yk__verify_failure(yk__engine *e);
 
-/* merge_phase.c */
+/* merge_phase.c, write_phase.c */
 int yk__merge_phase(yk__engine *e);
 int yk__write_phase(yk__engine *e);
+
+/* outputs.c: opened before any work; ended with their names if `err` is 0, else with nothing left
+ */
+int yk__outputs_open(yk__engine *e);
+int yk__outputs_end(yk__engine *e, int err);
+void yk__outputs_free(yk__engine *e);
 
 /* engine.c */
 /* Sets the report's message, once, and returns `code`. */

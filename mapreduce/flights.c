@@ -94,6 +94,7 @@ yk__map_arg *yk__make_map_arg(yk__engine *e, yk__where where, size_t *size)
     arg->combine = e->o.combine;
     arg->order = yk__order_of(where.file, where.piece);
     arg->seed = e->seed;
+    arg->splitter = e->o.splitter;
     arg->skip_bad = e->o.skip_bad_records;
     if (!f->is_stream)
         arg->range = f->ranges[where.piece];

@@ -1,5 +1,6 @@
 /* mapreduce/inputs.c - opening the inputs and cutting them into pieces. */
 #include "engine.h"
+#include "records.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -34,7 +35,7 @@ static int open_file(yk__engine *e, yk__file *f, const char *path)
         return yk__explain(e, err, "%s: %s", f->name, yk_strerror(err));
     f->about = *yk_input_about(f->input);
     f->about.name = NULL;
-    f->is_stream = !f->about.splittable || must_stay_open(f);
+    f->is_stream = !f->about.splittable || must_stay_open(f) || !yk__are_lines(&e->o.splitter);
     if (!must_stay_open(f)) {
         yk_input_close(f->input);
         f->input = NULL;
@@ -106,7 +107,8 @@ static int find_ranges(yk__file *f, size_t piece, size_t *n)
 
 static int cut_file(yk__engine *e, yk__file *f, size_t piece)
 {
-    yk__stream_init(&f->stream, f->path, f->name, f->input ? yk_input_fd(f->input) : -1, piece);
+    yk__stream_init(&f->stream, f->path, f->name, f->input ? yk_input_fd(f->input) : -1, piece,
+                    &e->o.splitter);
     if (f->is_stream)
         return 0;
     size_t n = 0;

@@ -17,6 +17,7 @@
 #include "../executor/clock.h"
 #include "emit.h"
 #include "spill.h"
+#include "records.h"
 #include "split_state.h"
 #include "table_spill.h"
 
@@ -110,47 +111,33 @@ static int map_text(mapper *m, const char *begin, const char *end, uint64_t offs
         err = m->out.err ? m->out.err : flushed;
     if (err < 0 && !yk_job_cancelled(m->job))
         set_flaw(m, err, "%.200s: %s", yk__map_name(m->arg), yk_strerror(err));
-    if (!split.records_known) {
+    if (!split.records_known)
         yk__split_count_to(&split, end);
-        split.records += end > begin && end[-1] != '\n';
-    }
     m->head.records += split.records;
     return err < 0 ? err : 0;
 }
 
 /* ---- Some of the records --------------------------------------------------------------------- */
 
-/* Behind `n` records. */
-static const char *pass_records(const char *p, const char *end, uint64_t n)
-{
-    for (; n > 0 && p < end; n--) {
-        const char *lf = memchr(p, '\n', (size_t)(end - p));
-        p = lf ? lf + 1 : end;
-    }
-    return p;
-}
-
-static uint64_t count_records(const char *begin, const char *end)
-{
-    return yk_count_lines(begin, end) + (end > begin && end[-1] != '\n');
-}
-
 /* Describes the record at `begin`, which comes next. */
 static void describe_record(const mapper *m, yk__flaw *flaw, const char *begin, const char *end,
                             uint64_t offset)
 {
-    const char *lf = memchr(begin, '\n', (size_t)(end - begin));
+    end = yk__record_end(&m->arg->splitter, begin, end);
     flaw->has_place = true;
     flaw->offset = offset;
     flaw->line = m->head.records;
-    ngram_quote(flaw->quote, sizeof flaw->quote, begin, (size_t)((lf ? lf : end) - begin));
+    ngram_quote(flaw->quote, sizeof flaw->quote, begin,
+                (size_t)(end - begin) - (yk__are_lines(&m->arg->splitter) && end[-1] == '\n'));
 }
 
 static int look_at_block(mapper *m, const char *begin, const char *end, uint64_t offset)
 {
-    uint64_t n = count_records(begin, end), wanted = m->arg->end_record - m->head.records;
+    const yk_splitter *splitter = &m->arg->splitter;
+    uint64_t n = yk__count_records(splitter, begin, end),
+             wanted = m->arg->end_record - m->head.records;
     if (m->arg->end_record >= m->head.records && wanted < n) {
-        const char *record = pass_records(begin, end, wanted);
+        const char *record = yk__pass_records(splitter, begin, end, wanted);
         m->head.records += wanted;
         n -= wanted;
         describe_record(m, &m->head.first_bad, record, end, offset + (uint64_t)(record - begin));
@@ -181,7 +168,7 @@ static int map_some(mapper *m, const char *begin, const char *end, uint64_t offs
         for (unsigned i = arg->n_skipped; i-- > 0;)
             if (arg->skipped[i] >= at && arg->skipped[i] < stop)
                 stop = arg->skipped[i];
-        const char *to = pass_records(p, end, stop > at ? stop - at : 1);
+        const char *to = yk__pass_records(&arg->splitter, p, end, stop > at ? stop - at : 1);
         if (stop > at)
             err = map_text(m, p, to, offset + (uint64_t)(p - begin));
         else

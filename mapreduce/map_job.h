@@ -27,6 +27,7 @@ typedef struct yk__map_arg {
     yk_reduce_fn combine; /* and if this is not NULL, combined */
     uint64_t order;       /* of the piece */
     uint64_t seed;
+    yk_splitter splitter;
     bool skip_bad;
     yk_range range;
     uint64_t text_before; /* the piece, in its input; YK_SIZE_UNKNOWN: nobody knows */

@@ -51,6 +51,7 @@ enum {
     YK_MAPREDUCE_WORKERS = 64,   /* workers that are counted one by one */
     YK_MAPREDUCE_MESSAGE = 1024, /* bytes of the longest message */
     YK_MAPREDUCE_COUNTERS = 32,  /* different names that a job may count under */
+    YK_MAPREDUCE_PARTITIONS = 256,
 };
 
 typedef enum yk_mapreduce_phase { YK_MAPPING, YK_MERGING, YK_WRITING, YK_ENDED } yk_mapreduce_phase;
@@ -100,11 +101,18 @@ typedef struct yk_mapreduce_report {
 
 typedef struct yk_mapreduce_options {
     const char *const *inputs; /* paths, ending with NULL; "-" is standard input */
+    yk_splitter splitter;      /* where records end, if they are no lines (split.h) */
     yk_map_fn map;
-    const yk_fold *fold;   /* either this, */
-    yk_reduce_fn reduce;   /* or this, */
-    yk_reduce_fn combine;  /* and perhaps this with it (reduce.h) */
-    yk_sink sink;          /* none: tab-separated to standard output */
+    const yk_fold *fold;  /* either this, */
+    yk_reduce_fn reduce;  /* or this, */
+    yk_reduce_fn combine; /* and perhaps this with it (reduce.h) */
+    yk_sink sink;         /* none: tab-separated to standard output */
+    /* Instead of one file, so many, each sorted: PATH-00000, PATH-00001 and so on, where PATH is
+     * the sink's. A key goes to the one that `partition` says (0 to partitions - 1), on a thread of
+     * the engine's; NULL: by a hash, the same in every run. Each file appears whole, and none
+     * before all are written. */
+    size_t partitions;
+    size_t (*partition)(yk_str key, size_t partitions, const void *arg);
     yk_executor *executor; /* NULL: a thread pool of its own, one per CPU */
     int workers;           /* that the executor has; 0: YK_PER_CORE. How much to keep in flight */
     const void *arg;       /* copied, and handed to map, reduce and combine */

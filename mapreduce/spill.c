@@ -25,7 +25,7 @@ static char *parent_folder(const yk__engine *e)
     const char *tmp = e->o.tmp_dir ? e->o.tmp_dir : getenv("TMPDIR");
     if (tmp && tmp[0])
         return strdup(tmp);
-    const char *target = e->output.target;
+    const char *target = e->outputs[0].target;
     if (!target)
         return strdup("/tmp");
     const char *slash = strrchr(target, '/');

@@ -6,6 +6,7 @@
 
 #include "../data/rows.h"
 #include "../executor/error.h"
+#include "records.h"
 #include "scan.h"
 
 bool yk_split_cancelled(const yk_split *split)
@@ -25,10 +26,11 @@ bool yk_split_next_record(yk_split *split, yk_str *record)
 {
     if (split->next == split->end || must_stop(split))
         return false;
-    const char *lf = memchr(split->next, '\n', (size_t)(split->end - split->next));
-    const char *end = lf ? lf : split->end;
-    *record = (yk_str){ split->next, (size_t)(end - split->next) };
-    split->next = lf ? lf + 1 : end;
+    const yk_splitter *splitter = &split->arg->splitter;
+    const char *end = yk__record_end(splitter, split->next, split->end);
+    bool lf = yk__are_lines(splitter) && end[-1] == '\n';
+    *record = (yk_str){ split->next, (size_t)(end - split->next) - lf };
+    split->next = end;
     return true;
 }
 
@@ -147,7 +149,7 @@ void yk__split_count_to(yk_split *split, const char *at)
 {
     if (at <= split->counted_to)
         return;
-    split->records += yk_count_lines(split->counted_to, at);
+    split->records += yk__count_records(&split->arg->splitter, split->counted_to, at);
     split->counted_to = at;
 }
 

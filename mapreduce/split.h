@@ -52,6 +52,16 @@ static inline uint64_t yk_str_u64(yk_str digits)
     return n;
 }
 
+/* What a record is, if it is no line. Such files are read by one thread each, and mapped by all
+ * workers. Zero: lines. */
+typedef struct yk_splitter {
+    size_t record_size; /* all have so many bytes; or */
+    /* The length of the record at `text`, of which `len` bytes are known (one at least); 0: that is
+     * not enough to tell, or not all of it. `is_end`: there are no more, so that 0 means that the
+     * file ends within a record (YK_ETRUNCATED). It is called often, here and in workers. */
+    size_t (*record)(const char *text, size_t len, bool is_end);
+} yk_splitter;
+
 typedef struct yk_split yk_split;
 typedef struct yk_emitter yk_emitter;
 
@@ -60,7 +70,8 @@ typedef int (*yk_map_fn)(yk_split *split, yk_emitter *out, void *arg);
 
 /* ---- What is in it ------------------------------------------------------------------------- */
 
-/* The next line, without its LF; false behind the last one, and when the job is to stop. */
+/* The next line, without its LF, or what the job's splitter says; false behind the last one, and
+ * when the job is to stop. */
 bool yk_split_next_record(yk_split *split, yk_str *record);
 
 /* The next word: bytes between blanks (space, TAB, LF, VT, FF, CR). False as above. Continues where

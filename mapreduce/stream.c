@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "../executor/arena.h"
+#include "records.h"
 
 enum { LOOK_MS = 50, LARGEST_CHUNK = 1 << 20 };
 
@@ -58,11 +59,13 @@ static int grow_chunk(yk__chunk *chunk)
     return 0;
 }
 
-void yk__stream_init(yk__stream *s, const char *path, const char *name, int fd, size_t target)
+void yk__stream_init(yk__stream *s, const char *path, const char *name, int fd, size_t target,
+                     const yk_splitter *splitter)
 {
     *s = (yk__stream){ .path = path,
                        .name = name,
                        .fd = fd,
+                       .splitter = *splitter,
                        .target = target < LARGEST_CHUNK ? target : LARGEST_CHUNK };
 }
 
@@ -119,14 +122,14 @@ static int take_carry(yk__stream *s)
     return 0;
 }
 
-/* Cuts the chunk behind its last LF and keeps what follows. False: there is none. */
+/* Cuts the chunk behind its last whole record and keeps what follows. False: there is none. */
 static int keep_tail(yk__stream *s, bool *cut)
 {
-    char *lf = memrchr(s->chunk.at, '\n', s->chunk.len);
-    *cut = lf != NULL;
-    if (!lf)
+    size_t whole = yk__whole_records(&s->splitter, s->chunk.at, s->chunk.len, false);
+    size_t rest = s->chunk.len - whole;
+    *cut = whole > 0;
+    if (!whole)
         return 0;
-    size_t whole = (size_t)(lf + 1 - s->chunk.at), rest = s->chunk.len - whole;
     if (rest > s->carry_cap) {
         char *carry = realloc(s->carry, rest);
         if (!carry)
@@ -135,7 +138,7 @@ static int keep_tail(yk__stream *s, bool *cut)
         s->carry_cap = rest;
     }
     if (rest > 0)
-        memcpy(s->carry, lf + 1, rest);
+        memcpy(s->carry, s->chunk.at + whole, rest);
     s->carry_len = rest;
     s->chunk.len = whole;
     return 0;
@@ -163,13 +166,25 @@ static int fill_chunk(yk__stream *s)
     return 0;
 }
 
+/* The last chunk: whole records, or the file is not. */
+static int end_whole(yk__stream *s)
+{
+    size_t whole = yk__whole_records(&s->splitter, s->chunk.at, s->chunk.len, true);
+    if (whole == s->chunk.len)
+        return 0;
+    s->chunk.len = whole;
+    return end_with(s, YK_ETRUNCATED, "%s: ends within a record", s->name);
+}
+
 static int read_chunk(yk__stream *s)
 {
     int err = take_carry(s);
     for (bool cut = false; !err && !cut;) {
         err = fill_chunk(s);
-        if (err || (s->ended && s->flaw.code == 0))
+        if (err)
             return err;
+        if (s->ended && s->flaw.code == 0)
+            return end_whole(s);
         err = keep_tail(s, &cut);
         if (s->ended) { /* damage: what is no whole record is lost with it */
             s->chunk.len = cut ? s->chunk.len : 0;

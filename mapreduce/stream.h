@@ -33,6 +33,7 @@ void yk__chunk_free(yk__chunk *chunk);
 typedef struct yk__stream {
     const char *name; /* for messages */
     size_t target;    /* bytes of text in a chunk */
+    yk_splitter splitter;
     const char *path; /* opened when reading begins, if */
     int fd;           /* this is -1; else it is read, and stays the caller's */
     yk_reader *reader;
@@ -49,7 +50,8 @@ typedef struct yk__stream {
 
 /* Prepares to read `fd`, or if that is -1, the file at `path`; nothing is opened yet. The strings
  * stay the caller's. */
-void yk__stream_init(yk__stream *s, const char *path, const char *name, int fd, size_t target);
+void yk__stream_init(yk__stream *s, const char *path, const char *name, int fd, size_t target,
+                     const yk_splitter *splitter);
 void yk__stream_free(yk__stream *s);
 
 /* Argument: a yk__stream * whose `chunk` is to be filled. Its end, damage included, is told in the
