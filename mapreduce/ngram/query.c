@@ -2,6 +2,8 @@
 #include "query.h"
 
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #include "../../executor/error.h"
 #include "memory.h"
@@ -12,6 +14,7 @@
 typedef struct view {
     ngram_progress progress;
     bool stats;
+    bool direct;     /* the result may go to the same terminal */
     uint64_t memory; /* the most that was seen */
 } view;
 
@@ -32,7 +35,8 @@ static void look(const yk_mapreduce_stats *s, void *arg)
                                                            : NULL,
                           .ended = s->phase == YK_ENDED,
                           .job = s };
-    if (s->phase >= YK_WRITING && !v->progress.json) /* the result may go to the same terminal */
+    bool hidden = s->phase == YK_ENDED || (s->phase == YK_WRITING && v->direct);
+    if (hidden && !v->progress.json)
         ngram_progress_clear(&v->progress);
     else
         ngram_progress_show(&v->progress, &state);
@@ -69,9 +73,16 @@ static int tell_end(const view *v, const yk_mapreduce_report *report, size_t fil
     return NGRAM_OK;
 }
 
+/* Standard output, or a device. */
+static bool is_direct(const char *path)
+{
+    struct stat st;
+    return !path || strcmp(path, "-") == 0 || (stat(path, &st) == 0 && !S_ISREG(st.st_mode));
+}
+
 int ngram_query(const ngram_query_options *o, const char *const *files, yk_mapreduce_options *job)
 {
-    view v = { .stats = o->report.stats };
+    view v = { .stats = o->report.stats, .direct = is_direct(job->sink.path) };
     yk_mapreduce_report report;
     size_t count = 0;
     while (files[count])
