@@ -15,7 +15,14 @@
 #include "chart.h"
 #include "command.h"
 
-enum { LONGEST_MS = 120 * 1000, LARGEST = 256 << 20, COLOURS = 8, FEW_LINES = 4, MOST_NAMES = 60 };
+enum {
+    LONGEST_MS = 120 * 1000,
+    LARGEST = 256 << 20,
+    COLOURS = 8,
+    FEW_LINES = 4,
+    MOST_NAMES = 60,
+    LONGEST_NAME = 45
+};
 
 /* ---- Beforehand ---------------------------------------------------------------------------- */
 
@@ -67,24 +74,66 @@ int ngram_plot_check(const char *path, const ngram_command *command)
 
 /* ---- What gnuplot is told ------------------------------------------------------------------ */
 
-/* A string in double quotes, of what a script and an SVG file may have: printable UTF-8. */
+/* The bytes of the character at `text`; *good: may a script and an SVG file have it? */
+static size_t look_at_character(const char *text, size_t len, bool *good)
+{
+    utf8proc_int32_t c;
+    utf8proc_ssize_t n =
+        utf8proc_iterate((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)(len < 4 ? len : 4), &c);
+    *good = n > 0 && c >= 0x20 && c != 0x7f && (c & 0xfffe) != 0xfffe;
+    return n > 0 ? (size_t)n : 1;
+}
+
+/* Between single quotes gnuplot reads nothing as anything else; a quote is another string, joined.
+ * At most `most` bytes are shown, and then an ellipsis. */
+static void put_escaped(FILE *to, const char *text, size_t most, const char *percent)
+{
+    size_t len = strlen(text), shown = 0;
+    fputc('\'', to);
+    for (size_t at = 0, n; at < len; at += n) {
+        bool good;
+        n = look_at_character(text + at, len - at, &good);
+        shown += good ? n : 3;
+        if (shown > most) {
+            fputs("…", to);
+            break;
+        }
+        if (!good)
+            fputs("\xef\xbf\xbd", to); /* U+FFFD */
+        else if (text[at] == '\'')
+            fputs("'.\"'\".'", to);
+        else if (text[at] == '%')
+            fputs(percent, to);
+        else
+            fwrite(text + at, 1, n, to);
+    }
+    fputc('\'', to);
+}
+
 static void put_string(FILE *to, const char *text)
 {
-    const char *end = text + strlen(text);
-    fputc('"', to);
-    while (text < end) {
-        utf8proc_int32_t c;
-        utf8proc_ssize_t left = end - text < 4 ? end - text : 4;
-        utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)text, left, &c);
-        if (n <= 0 || c < 0x20 || c == 0x7f || (c & 0xfffe) == 0xfffe)
-            fputs("\xef\xbf\xbd", to); /* U+FFFD */
-        else if (c == '"' || c == '\\' || c == '`')
-            fprintf(to, "\\%03o", (unsigned)c);
-        else
-            fwrite(text, 1, (size_t)n, to);
-        text += n > 0 ? n : 1;
+    put_escaped(to, text, SIZE_MAX, "%");
+}
+
+/* The name of a bar is a format for its number, which gnuplot makes in 50 bytes. */
+static void put_name(FILE *to, const char *text)
+{
+    put_escaped(to, text, LONGEST_NAME, "%%");
+}
+
+/* The names of bars, below them; where they are too many, none. */
+static void put_names(FILE *to, const ngram_chart *c)
+{
+    fprintf(to, "set style fill solid 0.8 border -1\nset boxwidth 0.8\nset xrange [-0.6:%zu.6]\n",
+            c->rows - 1);
+    fputs("set xtics rotate by -45 (", to);
+    for (size_t i = 0; i < c->rows && c->rows <= MOST_NAMES; i++) {
+        if (i > 0)
+            fputs(", ", to);
+        put_name(to, c->label[i]);
+        fprintf(to, " %zu", i);
     }
-    fputc('"', to);
+    fputs(")\n", to);
 }
 
 static void put_settings(FILE *to, const ngram_chart *c, bool svg)
@@ -107,10 +156,7 @@ static void put_settings(FILE *to, const ngram_chart *c, bool svg)
     if (c->years && c->rows > 1)
         fprintf(to, "set xrange [%s:%s]\n", c->label[0], c->label[c->rows - 1]);
     if (!c->years)
-        fprintf(to,
-                "set style fill solid 0.8 border -1\nset boxwidth 0.8\n"
-                "set xtics rotate by -45 %s\nset xrange [-0.6:%zu.6]\n",
-                c->rows > MOST_NAMES ? "format ''" : "", c->rows ? c->rows - 1 : 0);
+        put_names(to, c);
 }
 
 static void put_points(FILE *to, const ngram_chart *c, size_t line)
@@ -119,11 +165,8 @@ static void put_points(FILE *to, const ngram_chart *c, size_t line)
     for (size_t i = 0; i < c->rows; i++) {
         if (c->years)
             fprintf(to, "%s %.17g\n", c->label[i], c->value[line][i]);
-        else {
-            fprintf(to, "%zu %.17g ", i, c->value[line][i]);
-            put_string(to, c->label[i]);
-            fputc('\n', to);
-        }
+        else
+            fprintf(to, "%zu %.17g\n", i, c->value[line][i]);
     }
     fputs("END_OF_LINE\n", to);
 }
@@ -131,11 +174,10 @@ static void put_points(FILE *to, const ngram_chart *c, size_t line)
 /* Eight colours that can be told apart, and another dash for the next eight lines. */
 static void put_plot(FILE *to, const ngram_chart *c)
 {
-    bool named = !c->years && c->rows <= MOST_NAMES;
     const char *how = !c->years ? "boxes" : c->rows > 1 ? "lines lw 2" : "points";
     for (size_t i = 0; i < c->lines; i++) {
-        fprintf(to, "%s $line%zu using %s with %s lc %zu", i ? "," : "plot", i,
-                named ? "1:2:xtic(3)" : "1:2", how, i % COLOURS + 1);
+        fprintf(to, "%s $line%zu using 1:2 with %s lc %zu", i ? "," : "plot", i, how,
+                i % COLOURS + 1);
         if (c->years && c->rows > 1)
             fprintf(to, " dt %zu", i / COLOURS % COLOURS + 1);
         fputs(" title ", to);
@@ -183,14 +225,19 @@ static int write_file(const char *path, const char *bytes, size_t len)
     return NGRAM_FAILED;
 }
 
-/* What gnuplot complains of: its first line that is not empty. */
+/* What gnuplot complains of: its last line that is not empty; those before it repeat the script. */
 static void tell_failure(const char *path, const yk_output *o)
 {
-    const char *said = o->err ? o->err : "";
-    said += strspn(said, " \n");
-    if (!*said)
-        said = "it said nothing";
-    fprintf(stderr, "ngram: %s: gnuplot failed: %.*s\n", path, (int)strcspn(said, "\n"), said);
+    const char *said = o->err ? o->err : "", *end = said + strlen(said);
+    while (end > said && strchr(" \n", end[-1]))
+        end--;
+    const char *line = end > said ? memrchr(said, '\n', (size_t)(end - said)) : NULL;
+    line = line ? line + 1 : said;
+    line += strspn(line, " ");
+    if (line < end)
+        fprintf(stderr, "ngram: %s: gnuplot failed: %.*s\n", path, (int)(end - line), line);
+    else
+        fprintf(stderr, "ngram: %s: gnuplot failed and said nothing\n", path);
 }
 
 int ngram_plot(const ngram_chart *c, const char *path)

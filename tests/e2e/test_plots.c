@@ -69,6 +69,12 @@ static void test_more_rows_than_can_be_drawn(void **state)
     t = tool_run("top", "-k", "20000", "--spark", in_folder("many"));
     assert_int_equal(t.status, 0);
     tool_free(&t);
+    if (gnuplot_is_there()) { /* bars without names */
+        t = tool_run("top", "-k", "100", "-o", "/dev/null", in_folder("many"), "--plot",
+                     in_folder("plot.svg"));
+        assert_wrote(&t, "");
+        tool_free(&t);
+    }
 }
 
 static void test_more_lines_than_can_be_drawn(void **state)
@@ -103,14 +109,30 @@ static void test_an_n_gram_of_any_bytes_is_drawn(void **state)
         skip();
     static const char rows[] =
         "\xff\xc3<&>\"'\\`\x01\x7f\t1900\t1\t2\n$(id)\\n%s{/Bold}\t1900\t2\t1\n"
-        "\xc3\xa9t\xc3\xa9^2_3\t1900\t8\t1\nEND_OF_LINE\t1900\t4\t1\n";
+        "\xc3\xa9t\xc3\xa9^2_3\t1900\t8\t1\nEND_OF_LINE\t1900\t4\t1\n"
+        "\"5`6''7\\\\8\t1900\t3\t1\n";
+    char long_row[200];
     const char *file = write_text("in", rows);
     tool t = tool_run("top", file, "--plot", in_folder("plot.svg"), "-o", "/dev/null");
     assert_wrote(&t, "");
     tool_free(&t);
     shell("python3 -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' '%s'",
           in_folder("plot.svg"));
+    shell("grep -qF '$(id)\\n%%s{/Bold}' '%s'", in_folder("plot.svg"));
     shell("grep -qF '\xc3\xa9t\xc3\xa9^2_3' '%s'", in_folder("plot.svg"));
+    shell("grep -qF \"5\\`6''7\\\\\\\\8\" '%s'", in_folder("plot.svg"));
+    for (int i = 0; i < 30; i++)
+        memcpy(long_row + 3 * i, "\xe2\x82\xac", 3); /* gnuplot has room for 50 bytes */
+    strcpy(long_row + 90, "%\t1900\t1\t1\n");
+    t = tool_run("top", write_text("in", long_row), "--plot", in_folder("plot.svg"), "-o",
+                 "/dev/null");
+    assert_wrote(&t, "");
+    tool_free(&t);
+    shell("python3 -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' '%s'",
+          in_folder("plot.svg"));
+    t = tool_run("top", write_text("in", "a\\\t1900\t1\t1\n"), "--plot", in_folder("plot.svg"));
+    assert_wrote(&t, "a\\\t1\t1\n");
+    tool_free(&t);
 }
 
 static void test_a_series_is_drawn(void **state)
@@ -154,10 +176,10 @@ static void test_what_gnuplot_complains_of_is_told(void **state)
 {
     (void)state;
     static const char *const scripts[][2] = {
-        { "echo; echo it hurts >&2; echo more >&2; exit 3",
+        { "echo; echo more >&2; echo \\ it hurts >&2; echo >&2; exit 3",
           "plot.svg: gnuplot failed: it hurts\n" },
-        { "exit 0", "plot.svg: gnuplot failed: it said nothing\n" },
-        { "kill -9 $$", "plot.svg: gnuplot failed: it said nothing\n" },
+        { "exit 0", "plot.svg: gnuplot failed and said nothing\n" },
+        { "kill -9 $$", "plot.svg: gnuplot failed and said nothing\n" },
     };
     const char *file = write_text("in", "a\t1900\t1\t2\n");
     write_text("plot.svg", "an old one");
