@@ -18,8 +18,11 @@ static int keep_small(yk_emitter *out, int err)
     return keep_error(out, err);
 }
 
+/* What is emitted after an error is lost with the rest. */
 int yk_emit(yk_emitter *out, yk_str key, const void *value)
 {
+    if (out->err)
+        return out->err;
     if (!out->table || !out->table->fold)
         return keep_error(out, UV_EINVAL);
     return keep_small(out, yk__table_add(out->table, key.at, key.len, value));
@@ -27,6 +30,8 @@ int yk_emit(yk_emitter *out, yk_str key, const void *value)
 
 int yk_emit_u64(yk_emitter *out, yk_str key, uint64_t value)
 {
+    if (out->err)
+        return out->err;
     if (!out->table || out->table->form.value_size != sizeof value)
         return keep_error(out, UV_EINVAL);
     return keep_small(out, yk__batch_add(&out->batch, out->table, key.at, key.len, value));
@@ -34,6 +39,8 @@ int yk_emit_u64(yk_emitter *out, yk_str key, uint64_t value)
 
 int yk_emit_bytes(yk_emitter *out, yk_str key, yk_str value)
 {
+    if (out->err)
+        return out->err;
     if (out->results)
         return keep_error(out, yk__results_add(out->results, key, value));
     if (!out->table->form.grouped)

@@ -142,7 +142,7 @@ static int prepare(yk__engine *e)
 
 /* ---- Ending -------------------------------------------------------------------------------- */
 
-static void clean_up(yk__engine *e)
+static void clean_up(yk__engine *e, bool well)
 {
     yk__outputs_free(e);
     for (size_t p = 0; p < YK__PARTS; p++) {
@@ -151,6 +151,7 @@ static void clean_up(yk__engine *e)
         yk_future_unref(e->merged[p]);
     }
     yk__spill_free(e);
+    yk__journal_close(e, well);
     yk__inputs_free(e);
     yk_executor_close(e->own_executor);
     yk_executor_close(e->io);
@@ -171,7 +172,7 @@ int yk_mapreduce_run(const yk_mapreduce_options *options)
         err = yk__merge_phase(&e);
     if (!err)
         err = yk__write_phase(&e);
-    clean_up(&e);
+    clean_up(&e, err == 0);
     if (err)
         yk__explain(&e, err, "%s", yk_strerror(err));
     e.stats.phase = YK_ENDED;

@@ -16,6 +16,7 @@
 
 #include "../data/input.h"
 #include "../executor/future.h"
+#include "journal.h"
 #include "map_job.h"
 #include "mapreduce.h"
 #include "output.h"
@@ -37,6 +38,12 @@ typedef struct yk__piece {
     uint64_t text, records; /* once it was mapped */
 } yk__piece;
 
+/* What a journal says of a piece. */
+typedef struct yk__done {
+    bool is; /* it does */
+    yk__finished piece;
+} yk__done;
+
 /* One input, and its pieces in order. */
 typedef struct yk__file {
     const char *path;    /* "" for standard input */
@@ -47,8 +54,10 @@ typedef struct yk__file {
     yk_range *ranges; /* of pieces that are no chunks */
     yk__piece *pieces;
     size_t n_pieces, cap_pieces;
-    size_t next;   /* the first piece that was never submitted */
-    uint64_t text; /* of the pieces so far; YK_SIZE_UNKNOWN: nobody knows */
+    size_t next;    /* the first piece that was never submitted */
+    uint64_t text;  /* of the pieces so far; YK_SIZE_UNKNOWN: nobody knows */
+    yk__done *done; /* by piece */
+    size_t n_done;
 
     yk__stream stream;
     bool open;          /* the stream has begun and not ended */
@@ -109,6 +118,7 @@ typedef struct yk__engine {
 
     yk__counters counters;
     yk__spill spill;
+    yk__journal journal;
     yk__output *outputs;
     size_t n_outputs;
     yk_future *merged[YK__PARTS];
@@ -125,6 +135,8 @@ int yk__map_phase(yk__engine *e);
 /* Waits until a future has ended, whatever happens to the caller's task meanwhile; cancels it if
  * the task is cancelled. 0 or YK_ECANCELED. */
 int yk__await_end(yk__engine *e, yk_future *f);
+/* A record was skipped in that piece, its first one. */
+void yk__note_bad(yk__engine *e, yk__where where, const yk__flaw *bad);
 
 /* verify.c */
 /* Looks whether the failure in e->flaw is damage to the packing, and if so, says that instead. */

@@ -84,7 +84,7 @@ yk__map_arg *yk__make_map_arg(yk__engine *e, yk__where where, size_t *size)
 {
     yk__file *f = &e->files[where.file];
     const yk__piece *piece = &f->pieces[where.piece];
-    size_t path_size = strlen(f->path) + 1, folder_size = strlen(e->spill.folder) + 1;
+    size_t path_size = strlen(f->path) + 1, folder_size = strlen(e->spill.runs_folder) + 1;
     *size = sizeof(yk__map_arg) + e->o.arg_size + path_size + folder_size;
     yk__map_arg *arg = calloc(1, *size);
     if (!arg)
@@ -108,11 +108,12 @@ yk__map_arg *yk__make_map_arg(yk__engine *e, yk__where where, size_t *size)
     }
     arg->table_limit = e->spill.budget.table;
     arg->number = e->spill.next++;
+    arg->durable = e->journal.on;
     arg->user_size = e->o.arg_size;
     if (e->o.arg_size)
         memcpy(arg->rest, e->o.arg, e->o.arg_size);
     memcpy(arg->rest + e->o.arg_size, f->path, path_size);
-    memcpy(arg->rest + e->o.arg_size + path_size, e->spill.folder, folder_size);
+    memcpy(arg->rest + e->o.arg_size + path_size, e->spill.runs_folder, folder_size);
     return arg;
 }
 

@@ -139,9 +139,13 @@ int yk__inputs_open(yk__engine *e)
     uint64_t total = total_size(e);
     e->stats.stored_total = total == YK_SIZE_UNKNOWN ? 0 : total;
     size_t piece = choose_piece(e, total);
+    if (e->o.journal) {
+        err = yk__journal_open(e, piece);
+        piece = e->journal.piece;
+    }
     for (size_t i = 0; !err && i < e->n_files; i++)
         err = cut_file(e, &e->files[i], piece);
-    return err;
+    return err || !e->o.journal ? err : yk__journal_load(e);
 }
 
 /* ---- Giving back --------------------------------------------------------------------------- */
@@ -159,6 +163,7 @@ static void free_file(yk__file *f)
     free(f->spare);
     free(f->pieces);
     free(f->ranges);
+    free(f->done);
 }
 
 void yk__inputs_free(yk__engine *e)

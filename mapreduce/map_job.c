@@ -260,7 +260,8 @@ static int write_early(mapper *m)
     if (m->head.early == YK__EARLY_MAX)
         return UV_E2BIG;
     char *run = yk__early_path(folder, arg->number, m->head.early);
-    int err = run ? yk__table_spill(m->out.table, arg->order + m->head.early, run) : UV_ENOMEM;
+    int err = run ? yk__table_spill(m->out.table, arg->order + m->head.early, run, arg->durable)
+                  : UV_ENOMEM;
     if (err && run)
         set_flaw(m, err, "%.300s: %s", run, yk_strerror(err));
     m->head.early += !err;
@@ -274,7 +275,9 @@ static int spill_early(yk_emitter *out)
     mapper *m = (mapper *)((char *)out - offsetof(mapper, out));
     scratch *own = own_scratch();
     out->relieve = NULL;
-    int err = yk__batch_flush(&out->batch, out->table);
+    int err = yk_job_cancelled(m->job) ? YK_ECANCELED : 0;
+    if (!err)
+        err = yk__batch_flush(&out->batch, out->table);
     if (!err && m->arg->combine)
         err = combine_all(m, &own->combined);
     if (!err)

@@ -39,6 +39,7 @@ typedef struct yk__map_arg {
     uint64_t skipped[YK__SKIPPED_MAX];
     size_t table_limit; /* a table of more bytes becomes a run */
     uint64_t number;    /* of such runs (yk__early_path) */
+    bool durable;       /* they are to outlive the machine */
     size_t user_size;
     _Alignas(16) char rest[];
 } yk__map_arg;

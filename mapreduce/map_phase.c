@@ -31,6 +31,8 @@ static bool next_piece(yk__engine *e, yk__where *where)
     }
     for (size_t i = e->first; i < e->n_files; i++) {
         yk__file *f = &e->files[i];
+        while (f->next < f->n_pieces && f->pieces[f->next].mapped) /* says the journal */
+            f->next++;
         *where = (yk__where){ i, f->next };
         if (f->next < f->n_pieces && yk__is_wanted(e, *where)) {
             f->next++;
@@ -82,7 +84,7 @@ static void count_piece(yk__engine *e, const yk__map_head *head)
     s->worker[worker].busy_ns += head->busy_ns;
 }
 
-static void note_bad_record(yk__engine *e, yk__where where, const yk__flaw *bad)
+void yk__note_bad(yk__engine *e, yk__where where, const yk__flaw *bad)
 {
     if (bad->code == 0 || (e->has_bad && yk__is_before(e->bad_at, where)))
         return;
@@ -112,7 +114,7 @@ static void take_result(yk__engine *e, yk__where where, yk_future *future, uint6
         yk__fail_at(e, where, YK_EFORMAT, "a worker returned a damaged result");
         return;
     }
-    int err = yk__spill_take(e, future, len, head.number, head.early);
+    int err = yk__spill_take(e, future, where, len);
     if (err) {
         yk__fail_at(e, where, err, NULL);
         return;
@@ -128,7 +130,7 @@ static void take_result(yk__engine *e, yk__where where, yk_future *future, uint6
     yk__note_mapped(e, where, yk_now() - since);
     e->in_processes |= head.process != (int)getpid();
     count_piece(e, &head);
-    note_bad_record(e, where, yk__clean_flaw(&head.first_bad));
+    yk__note_bad(e, where, yk__clean_flaw(&head.first_bad));
 }
 
 static void give_up(yk__engine *e, yk__where where, const yk_error *error)

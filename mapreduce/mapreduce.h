@@ -60,21 +60,22 @@ typedef enum yk_mapreduce_phase { YK_MAPPING, YK_MERGING, YK_WRITING, YK_ENDED }
 typedef struct yk_mapreduce_stats {
     yk_mapreduce_phase phase;
     uint64_t elapsed_ns;
-    uint64_t stored_total;  /* bytes of all inputs as stored; 0 if one of them is a pipe */
-    uint64_t stored;        /* of them, read and mapped */
-    uint64_t text;          /* bytes of text that this was, unpacked */
-    uint64_t records;       /* lines */
-    uint64_t bad_records;   /* of them, skipped */
-    uint64_t left_ns;       /* until everything is mapped, by the pace so far; 0: nobody knows */
-    uint64_t splits;        /* pieces mapped */
-    uint64_t running;       /* pieces under way */
-    uint64_t retries;       /* pieces done again because a worker had died */
-    uint64_t backups;       /* second copies of pieces that took very long */
-    uint64_t spilled_bytes; /* written to disk because memory did not suffice */
-    uint64_t spilled_runs;  /* files of them */
-    uint64_t merge_passes;  /* over such files */
-    uint64_t keys;          /* distinct ones, from YK_WRITING on */
-    unsigned workers;       /* that had work; those past YK_MAPREDUCE_WORKERS count as the last */
+    uint64_t stored_total;   /* bytes of all inputs as stored; 0 if one of them is a pipe */
+    uint64_t stored;         /* of them, read and mapped */
+    uint64_t text;           /* bytes of text that this was, unpacked */
+    uint64_t records;        /* lines */
+    uint64_t bad_records;    /* of them, skipped */
+    uint64_t left_ns;        /* until everything is mapped, by the pace so far; 0: nobody knows */
+    uint64_t splits;         /* pieces mapped */
+    uint64_t resumed_splits; /* pieces that a journal had; not among `splits` */
+    uint64_t running;        /* pieces under way */
+    uint64_t retries;        /* pieces done again because a worker had died */
+    uint64_t backups;        /* second copies of pieces that took very long */
+    uint64_t spilled_bytes;  /* written to disk because memory did not suffice */
+    uint64_t spilled_runs;   /* files of them */
+    uint64_t merge_passes;   /* over such files */
+    uint64_t keys;           /* distinct ones, from YK_WRITING on */
+    unsigned workers;        /* that had work; those past YK_MAPREDUCE_WORKERS count as the last */
     struct {
         uint64_t splits, busy_ns;
     } worker[YK_MAPREDUCE_WORKERS];
@@ -130,6 +131,14 @@ typedef struct yk_mapreduce_options {
      * key's values in one piece, and one zstd frame's window, however large. */
     size_t memory;
     const char *tmp_dir;
+    /* A directory, which is made if it is not there: the job goes on where one that was killed has
+     * stopped, and can itself be killed and go on so. It is removed when the job has ended well.
+     * Finished pieces are taken from it, and those of the last moments done again; the output is
+     * the same to the byte. UV_EINVAL: the journal there is of another job. That is told by the
+     * program's file, the functions, `arg` (so it has no pointers, and nothing undefined), the
+     * other options that matter, and the inputs with their sizes and times. Inputs are regular
+     * files. NULL: no journal. */
+    const char *journal;
     size_t split_size; /* bytes of text in a piece; 0: 4 MiB, or less if there is little */
     /* Only the `top` best records, by `rank` of their values, larger first, ties by the bytes of
      * the key. 0: all records, by the bytes of the key. NULL: the value's first uint64_t. Not

@@ -95,6 +95,17 @@ int yk__launch_reads(yk__engine *e)
     return err;
 }
 
+/* It may be finished, as a journal says. */
+static int restore_chunk(yk__engine *e, yk__where where)
+{
+    yk__file *f = &e->files[where.file];
+    yk__piece *piece = &f->pieces[where.piece];
+    int err = yk__journal_restore(e, &where);
+    if (!err && piece->mapped)
+        yk__give_chunk(f, &piece->chunk);
+    return err;
+}
+
 /* A chunk was read; it becomes a piece. */
 void yk__end_read(yk__engine *e, yk__where where, yk_future *future)
 {
@@ -117,6 +128,8 @@ void yk__end_read(yk__engine *e, yk__where where, yk_future *future)
         yk__give_chunk(f, &chunk);
     else if ((err = yk__add_piece(f, chunk, chunk.len)) != 0)
         yk__chunk_free(&chunk);
+    else
+        err = restore_chunk(e, where);
     if (s->ended || err)
         close_stream(e, f);
     if (s->flaw.code)

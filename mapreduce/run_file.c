@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -177,6 +178,25 @@ int yk__run_finish(yk__run_writer *w, const void *note, size_t len, bool durable
         return 0;
     err = negative_errno();
     unlink(w->path);
+    return err;
+}
+
+int yk__sync_folder(const char *folder)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int err = fd < 0 || fsync(fd) != 0 ? negative_errno() : 0;
+    if (fd >= 0)
+        close(fd);
+    return err;
+}
+
+int yk__run_publish(const char *temp, const char *path)
+{
+    if (rename(temp, path) != 0)
+        return negative_errno();
+    char *folder = strndup(path, (size_t)(strrchr(path, '/') - path));
+    int err = folder ? yk__sync_folder(folder) : UV_ENOMEM;
+    free(folder);
     return err;
 }
 

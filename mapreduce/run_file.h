@@ -50,6 +50,12 @@ int yk__run_add(yk__run_writer *w, const yk__view *view, char **value);
 /* Writes index and note. `durable`: it is on the disk then, whatever happens to the machine. */
 int yk__run_finish(yk__run_writer *w, const void *note, size_t len, bool durable);
 
+/* Gives a run that is finished and durable its name, durably. */
+int yk__run_publish(const char *temp, const char *path);
+
+/* What was made or renamed in a folder is on the disk then. */
+int yk__sync_folder(const char *folder);
+
 /* Lets go of everything; what was not finished is removed. */
 void yk__run_writer_free(yk__run_writer *w);
 

@@ -16,6 +16,10 @@
 #include "engine.h"
 #include "spill_tasks.h"
 
+/* With a journal something is spilled at least so often: after a tenth of a second, and in a long
+ * job after a hundredth of what it has run, for every run costs the merge. */
+enum { JOURNAL_NS = 100 * 1000 * 1000, JOURNAL_SHARE = 100 };
+
 #define TIGHT ((size_t)1 << 30) /* a budget in which the arena's freed blocks count */
 
 /* ---- The folder ---------------------------------------------------------------------------- */
@@ -32,6 +36,14 @@ static char *parent_folder(const yk__engine *e)
     if (!slash)
         return strdup(".");
     return strndup(target, slash == target ? 1 : (size_t)(slash - target));
+}
+
+static int choose_journal(yk__spill *s, const char *journal)
+{
+    s->runs_folder = strdup(journal);
+    if (asprintf(&s->folder, "%s/work", journal) < 0)
+        s->folder = NULL;
+    return s->runs_folder && s->folder ? 0 : UV_ENOMEM;
 }
 
 /* A name that nobody can have guessed and made before. */
@@ -97,7 +109,12 @@ int yk__spill_begin(yk__engine *e)
 {
     if (e->o.memory && e->spill.budget.total < TIGHT)
         e->spill.kept_idle = yk_arena_keep(0);
-    return choose_folder(e);
+    if (e->journal.on)
+        return choose_journal(&e->spill, e->journal.folder);
+    int err = choose_folder(e);
+    if (!err && !(e->spill.runs_folder = strdup(e->spill.folder)))
+        err = UV_ENOMEM;
+    return err;
 }
 
 void yk__spill_drop(yk__engine *e)
@@ -118,6 +135,8 @@ void yk__spill_free(yk__engine *e)
     if (s->kept_idle)
         yk_arena_keep(s->kept_idle);
     free(s->waiting);
+    free(s->places);
+    free(s->runs_folder);
     free(s->runs);
     free(s->folder);
     *s = (yk__spill){ 0 };
@@ -153,32 +172,39 @@ void yk__spill_count(yk__engine *e, const char *path)
         e->stats.spilled_bytes += (uint64_t)st.st_size;
 }
 
-static int add_waiting(yk__spill *s, yk_future *result)
+static int make_room(yk__spill *s)
 {
-    if (s->n_waiting == s->cap_waiting) {
-        size_t cap = s->cap_waiting ? s->cap_waiting * 2 : 64;
-        yk_future **waiting = realloc(s->waiting, cap * sizeof(yk_future *));
-        if (!waiting)
-            return UV_ENOMEM;
-        s->waiting = waiting;
-        s->cap_waiting = cap;
-    }
-    s->waiting[s->n_waiting++] = yk_future_ref(result);
+    if (s->n_waiting < s->cap_waiting)
+        return 0;
+    size_t cap = s->cap_waiting ? s->cap_waiting * 2 : 64;
+    yk_future **waiting = realloc(s->waiting, cap * sizeof(yk_future *));
+    s->waiting = waiting ? waiting : s->waiting;
+    yk__where *places = realloc(s->places, cap * sizeof *places);
+    s->places = places ? places : s->places;
+    if (!waiting || !places)
+        return UV_ENOMEM;
+    s->cap_waiting = cap;
     return 0;
 }
 
-int yk__spill_take(yk__engine *e, yk_future *result, size_t bytes, uint64_t number, unsigned early)
+int yk__spill_take(yk__engine *e, yk_future *result, yk__where where, size_t bytes)
 {
     yk__spill *s = &e->spill;
-    int err = add_waiting(s, result);
+    yk__map_head head;
+    int err = make_room(s);
     if (err)
         return err;
+    s->places[s->n_waiting] = where;
+    s->waiting[s->n_waiting++] = yk_future_ref(result);
     s->waiting_bytes += bytes;
     s->held_bytes += bytes;
     if (bytes > s->largest)
         s->largest = bytes;
-    for (unsigned i = 0; !err && i < early; i++)
-        err = yk__spill_add_run(e, yk__early_path(s->folder, number, i));
+    memcpy(&head, yk_future_result(result, &bytes), sizeof head);
+    if (head.early > YK__EARLY_MAX)
+        return YK_EFORMAT;
+    for (unsigned i = 0; !err && i < head.early; i++)
+        err = yk__spill_add_run(e, yk__early_path(s->runs_folder, head.number, i));
     return err;
 }
 
@@ -199,6 +225,7 @@ static void free_batch(yk__load *b)
     yk__feed_free(&b->feed);
     yk__task_free(&b->task);
     free(b->results);
+    free(b->places);
     free(b->path);
     free(b);
 }
@@ -217,14 +244,28 @@ static int fill_batch(yk__spill *s, yk__load *b)
     while (n < s->n_waiting && (n == 0 || b->bytes < s->budget.batch))
         b->bytes += size_of(s->waiting[n++]);
     b->results = malloc(n * sizeof(yk_future *));
-    if (!b->results)
+    b->places = malloc(n * sizeof *b->places);
+    if (!b->results || !b->places)
         return UV_ENOMEM;
     memcpy(b->results, s->waiting, n * sizeof(yk_future *));
+    memcpy(b->places, s->places, n * sizeof *b->places);
     b->n = n;
     s->n_waiting -= n;
     memmove(s->waiting, s->waiting + n, s->n_waiting * sizeof(yk_future *));
+    memmove(s->places, s->places + n, s->n_waiting * sizeof *s->places);
     s->waiting_bytes -= b->bytes;
     return 0;
+}
+
+static int add_note(yk__load *b)
+{
+    char *note;
+    size_t len;
+    int err = yk__journal_note(b->results, b->places, b->n, &note, &len);
+    if (!err)
+        err = yk__task_add_note(&b->task, note, len);
+    free(note);
+    return err;
 }
 
 static int submit_batch(yk__engine *e, yk__load *b)
@@ -232,8 +273,11 @@ static int submit_batch(yk__engine *e, yk__load *b)
     int err = yk__feed_make(&b->feed, b->results, b->n, e->in_processes);
     if (!err)
         err = yk__task_make(e, &b->task, yk__spill_job, "spill", b->path, NULL, 0);
+    if (!err && e->journal.on)
+        err = add_note(b);
     if (err)
         return err;
+    b->task.arg->durable = e->journal.on;
     yk__spill_arg *arg = b->task.arg;
     arg->from = b->feed.table;
     arg->stride = b->feed.stride;
@@ -247,8 +291,11 @@ static bool is_due(const yk__engine *e)
     const yk__spill *s = &e->spill;
     if (s->n_waiting == 0)
         return false;
+    if (e->journal.on && s->batches == 0 && yk_now() >= s->next_batch)
+        return true;
     if (s->waiting_bytes >= s->budget.batch)
-        return s->n_runs > 0 || s->batches > 0 || s->held_bytes > s->budget.unspilled;
+        return e->journal.on || s->n_runs > 0 || s->batches > 0 ||
+               s->held_bytes > s->budget.unspilled;
     return s->batches == 0 && e->n_mapping == 0 && !yk__spill_has_room(e);
 }
 
@@ -271,6 +318,7 @@ int yk__spill_next(yk__engine *e, bool all, yk__load **batch)
         return err;
     }
     s->batches++;
+    s->next_batch = yk_now() + JOURNAL_NS + (yk_now() - e->began) / JOURNAL_SHARE;
     *batch = b;
     return 0;
 }

@@ -38,6 +38,7 @@ typedef struct yk__load {
     yk__task task;
     yk__feed feed;
     yk_future **results;
+    struct yk__where *places;
     size_t n, bytes;
     char *path; /* of the run */
 } yk__load;
@@ -46,8 +47,11 @@ typedef struct yk__spill {
     yk__budget budget;
     size_t kept_idle; /* what the arena kept before, if that was changed; else 0 */
     char *folder;
-    uint64_t next; /* a number that no file has yet */
+    char *runs_folder; /* the same, or that of the journal */
+    uint64_t next;     /* a number that no file has yet */
     yk_future **waiting;
+    struct yk__where *places; /* of those that wait */
+    uint64_t next_batch;      /* with a journal: something is spilled then, however little */
     size_t n_waiting, cap_waiting, waiting_bytes;
     size_t held_bytes; /* of those that wait and those in batches */
     size_t largest;    /* result so far */
@@ -63,10 +67,8 @@ int yk__spill_budget(struct yk__engine *e);
 int yk__spill_begin(struct yk__engine *e);
 void yk__spill_free(struct yk__engine *e);
 
-/* A piece's result, which is to be counted, and spilled some time. `early`: so many runs its worker
- * wrote under `number` before. */
-int yk__spill_take(struct yk__engine *e, yk_future *result, size_t bytes, uint64_t number,
-                   unsigned early);
+/* A piece's result of so many bytes; and its early runs, if there are any. */
+int yk__spill_take(struct yk__engine *e, yk_future *result, struct yk__where where, size_t bytes);
 
 /* Whether the result of one more piece will have room. */
 bool yk__spill_has_room(const struct yk__engine *e);

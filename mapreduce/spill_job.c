@@ -5,7 +5,9 @@
  */
 #include "spill_job.h"
 
+#include <limits.h>
 #include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <uv.h>
 
@@ -175,12 +177,16 @@ int yk__spill_job(yk_job *job)
 {
     spiller s;
     begin(&s, job);
-    int err = yk__run_create(&s.writer, s.path, s.arg->form);
+    char temp[PATH_MAX];
+    snprintf(temp, sizeof temp, "%s%s", s.path, s.arg->durable ? ".tmp" : "");
+    int err = yk__run_create(&s.writer, temp, s.arg->form);
     for (unsigned part = 0; !err && part < YK__PARTS; part++)
         err = spill_part(&s, part);
     if (!err)
         err = yk__run_finish(&s.writer, s.arg->rest + s.arg->user_size, s.arg->note_len,
                              s.arg->durable);
+    if (!err && s.arg->durable)
+        err = yk__run_publish(temp, s.path);
     if (!err)
         err = return_run(&s);
     err = fail(&s, err);

@@ -12,7 +12,7 @@
 bool yk__spill_is_needed(const yk__engine *e)
 {
     const yk__spill *s = &e->spill;
-    return s->n_runs > 0 || s->held_bytes > s->budget.unspilled;
+    return e->journal.on || s->n_runs > 0 || s->held_bytes > s->budget.unspilled;
 }
 
 static int await_batch(yk__engine *e, yk__load *batch)
@@ -88,7 +88,7 @@ static int await_round(yk__engine *e, round *r, int err)
 
 static int submit_join(yk__engine *e, round *r, char *const *runs, size_t n)
 {
-    char *path = yk__spill_new_path(e);
+    char *path = yk__spill_pass_path(e);
     yk__task *t = &r->tasks[r->n];
     int err = path ? yk__task_make(e, t, yk__join_job, "merge", path, runs, n) : UV_ENOMEM;
     if (err) {
@@ -104,7 +104,8 @@ static int replace_runs(yk__engine *e, round *r, size_t merged)
 {
     yk__spill *s = &e->spill;
     for (size_t i = 0; i < merged; i++) {
-        unlink(s->runs[i]);
+        if (!e->journal.on || strncmp(s->runs[i], s->folder, strlen(s->folder)) == 0)
+            unlink(s->runs[i]); /* what the journal has stays */
         free(s->runs[i]);
     }
     s->n_runs -= merged;

@@ -40,6 +40,21 @@ int yk__task_make(yk__engine *e, yk__task *t, yk_job_fn fn, const char *name, co
     return 0;
 }
 
+int yk__task_add_note(yk__task *t, const char *note, size_t len)
+{
+    yk__spill_arg *arg = realloc(t->arg, t->size + len);
+    if (!arg)
+        return UV_ENOMEM;
+    char *at = arg->rest + arg->user_size;
+    memmove(at + len, at, t->size - offsetof(yk__spill_arg, rest) - arg->user_size);
+    if (len > 0)
+        memcpy(at, note, len);
+    arg->note_len = len;
+    t->arg = arg;
+    t->size += len;
+    return 0;
+}
+
 int yk__task_submit(yk__engine *e, yk__task *t)
 {
     t->tries++;
@@ -84,7 +99,16 @@ void yk__task_free(yk__task *t)
 char *yk__spill_new_path(yk__engine *e)
 {
     char *path;
-    if (asprintf(&path, "%s/run-%llu", e->spill.folder, (unsigned long long)e->spill.next++) < 0)
+    if (asprintf(&path, "%s/run-%llu", e->spill.runs_folder, (unsigned long long)e->spill.next++) <
+        0)
+        return NULL;
+    return path;
+}
+
+char *yk__spill_pass_path(yk__engine *e)
+{
+    char *path;
+    if (asprintf(&path, "%s/pass-%llu", e->spill.folder, (unsigned long long)e->spill.next++) < 0)
         return NULL;
     return path;
 }

@@ -8,6 +8,8 @@
  * of the argument is for the caller. */
 int yk__task_make(yk__engine *e, yk__task *t, yk_job_fn fn, const char *name, const char *path,
                   char *const *runs, size_t n);
+/* Has the run that it writes bear a note. */
+int yk__task_add_note(yk__task *t, const char *note, size_t len);
 int yk__task_submit(yk__engine *e, yk__task *t);
 
 /* Its future has ended: 0, 1 if it was submitted once more, or its error, which is explained. */
@@ -19,6 +21,8 @@ void yk__task_free(yk__task *t);
 
 /* For a run that is to be written; to be freed. NULL: no memory. */
 char *yk__spill_new_path(yk__engine *e);
+/* The same for one that a merge makes of others, which is not for a journal. */
+char *yk__spill_pass_path(yk__engine *e);
 
 /* Adds a run that was written; takes the path over, also on failure (NULL: UV_ENOMEM). */
 int yk__spill_add_run(yk__engine *e, char *path);

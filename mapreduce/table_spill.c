@@ -44,7 +44,7 @@ static int add_record(yk__run_writer *w, const yk__table *t, const yk__record *r
     return err;
 }
 
-int yk__table_spill(const yk__table *t, uint64_t order, const char *path)
+int yk__table_spill(const yk__table *t, uint64_t order, const char *path, bool durable)
 {
     yk__run_writer w = { .fd = -1 };
     const yk__record **records = sort_records(t);
@@ -52,7 +52,7 @@ int yk__table_spill(const yk__table *t, uint64_t order, const char *path)
     for (size_t i = 0; !err && i < t->used; i++)
         err = add_record(&w, t, records[i], order);
     if (!err)
-        err = yk__run_finish(&w, NULL, 0, false);
+        err = yk__run_finish(&w, NULL, 0, durable);
     yk__run_writer_free(&w);
     free(records);
     return err;

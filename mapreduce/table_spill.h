@@ -5,6 +5,6 @@
 #include "table.h"
 
 /* Writes all records of the table as a run with that order. Errors: UV_E... */
-int yk__table_spill(const yk__table *t, uint64_t order, const char *path);
+int yk__table_spill(const yk__table *t, uint64_t order, const char *path, bool durable);
 
 #endif

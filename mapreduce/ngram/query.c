@@ -93,6 +93,7 @@ int ngram_query(const ngram_query_options *o, const char *const *files, yk_mapre
     job->workers = o->work.workers;
     job->memory = o->work.memory;
     job->tmp_dir = o->work.temp;
+    job->journal = o->work.resume;
     job->skip_bad_records = job->skip_crashing_records = o->input.bad_records;
     job->progress = look;
     job->progress_arg = &v;

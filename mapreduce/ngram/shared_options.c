@@ -120,6 +120,12 @@ const ngram_option ngram_work_table[] = {
               "OUT)",
       .read = ngram_read_text,
       .at = offsetof(ngram_work_options, temp) },
+    { .name = "resume",
+      .value = "DIR",
+      .help = "keep a journal in DIR, and go on where a command that was killed had got to: the "
+              "same one again, with the same files. DIR is made, and removed when all is well",
+      .read = ngram_read_text,
+      .at = offsetof(ngram_work_options, resume) },
     { 0 },
 };
 

@@ -28,6 +28,7 @@ typedef struct ngram_work_options {
     ngram_executor executor;
     int workers;      /* 0: the CPUs that this process may use */
     uint64_t memory;  /* bytes; 0: half of what there is */
+    const char *resume; /* directory of a journal; NULL: none */
     const char *temp; /* directory for what does not fit; NULL: $TMPDIR, or beside the output */
 } ngram_work_options;
 extern const ngram_option ngram_work_table[];

@@ -24,6 +24,9 @@ void ngram_print_stats(const yk_mapreduce_stats *s, uint64_t memory, size_t file
             ngram_short_number(rows, (double)s->records * per));
     fprintf(stderr, "splits:      %llu\n", (unsigned long long)s->splits);
     fprintf(stderr, "retries:     %llu\n", (unsigned long long)s->retries);
+    if (s->resumed_splits)
+        fprintf(stderr, "resumed:     %llu splits, which the journal had\n",
+                (unsigned long long)s->resumed_splits);
     if (s->spilled_runs)
         fprintf(stderr, "spilled:     %sB in %llu runs, merged in %llu passes\n",
                 ngram_short_number(used, (double)s->spilled_bytes),
