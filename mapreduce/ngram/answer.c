@@ -117,12 +117,20 @@ static void write_csv(const ngram_answer *a, yk_writer *to, const ngram_cell *ce
 
 /* ---- JSON ---------------------------------------------------------------------------------- */
 
+static void write_inner(yk_writer *to, const char *name)
+{
+    ngram_write_json(to, (yk_str){ name, strlen(name) });
+    yk_write_text(to, ": {");
+}
+
 static void write_json(const ngram_answer *a, yk_writer *to, const ngram_cell *cells)
 {
     yk_write_text(to, a->rows ? ",\n {" : "\n {");
     for (size_t i = 0; i < a->count; i++) {
         if (i > 0)
             yk_write_text(to, ", ");
+        if (i == 1 && a->inner)
+            write_inner(to, a->inner);
         ngram_write_json(to, (yk_str){ a->column[i].title, strlen(a->column[i].title) });
         yk_write_text(to, ": ");
         if (a->column[i].kind == NGRAM_TEXT)
@@ -132,7 +140,7 @@ static void write_json(const ngram_answer *a, yk_writer *to, const ngram_cell *c
         else
             write_number(to, &a->column[i], &cells[i], "null");
     }
-    yk_write_text(to, "}");
+    yk_write_text(to, a->inner && a->count > 1 ? "}}" : "}");
 }
 
 /* ---- Table --------------------------------------------------------------------------------- */

@@ -35,6 +35,7 @@ typedef struct ngram_cell {
 typedef struct ngram_answer {
     ngram_format format;
     bool tsv_header;
+    const char *inner; /* JSON: all columns but the first are in an object of this name; or NULL */
     size_t count;
     ngram_column *column; /* the first one names the row, the others are numbers */
     size_t most_width;    /* of a line; 0: no limit */

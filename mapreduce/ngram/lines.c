@@ -239,6 +239,7 @@ static int write_columns(ngram_lines *l, const ngram_output_options *o, yk_write
     l->chart.unit = l->totals ? "per million words" : "match_count";
     ngram_answer_init(&a, o, columns, l->count + 1, &l->chart);
     a.tsv_header = true;
+    a.inner = "ngrams"; /* which may be called "year" */
     if (ngram_answer_measures(&a))
         for_years(l, &a, cells, range, NULL);
     int err = ngram_answer_begin(&a, to);

@@ -273,6 +273,20 @@ static const char strip_in_awk[] =
     "printf \"%%s\\t%%.0f\\t%%.0f\\n\", k, tm[k], tv[k] }' '%s' | LC_ALL=C sort -t'\t' -k1,1 > "
     "'%s'";
 
+/* The ten most frequent n-grams with their shares. */
+static void check_shares(const char *file)
+{
+    size_t len;
+    shell("LC_ALL=C awk -F'\\t' '{ m[$1] += $3; v[$1] += $4; all += $3 } END { for (n in m) printf "
+          "\"%%s\\t%%.0f\\t%%.0f\\t%%.0f\\n\", n, m[n], v[n], all }' '%s' | "
+          "LC_ALL=C sort -t'\t' -k2,2nr -k1,1 | head -10 | awk -F'\\t' '{ sum += $2; printf "
+          "\"%%s\\t%%s\\t%%s\\t%%.6f\\t%%.6f\\n\", $1, $2, $3, $2 / $4, sum / $4 }' > '%s'",
+          file, in_folder("expected"));
+    char *expected = read_bytes(in_folder("expected"), &len);
+    check_question(&(question){ "top --share", expected }, file, "processes");
+    free(expected);
+}
+
 static void check_beside_awk(const char *file)
 {
     size_t len;
@@ -285,6 +299,7 @@ static void check_beside_awk(const char *file)
         check_question(&(question){ beside[i].options, expected }, file, executors[i % 3]);
         free(expected);
     }
+    check_shares(file);
     shell(strip_in_awk, file, in_folder("expected"));
     char *expected = read_bytes(in_folder("expected"), &len);
     for (int e = 0; e < 3; e++)

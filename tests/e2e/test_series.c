@@ -88,7 +88,9 @@ static void test_years_of_words(void **state)
         { { "Albert", "none", "--format", "csv" },
           "year,Albert,none\n1900,20,0\n1901,0,0\n1902,8,0\n",
           "ngram: not in the files: none\n" },
-        { { "albert", "--format", "json" }, "[\n {\"year\": 1901, \"albert\": 1}\n]\n", NULL },
+        { { "albert", "--format", "json" },
+          "[\n {\"year\": 1901, \"ngrams\": {\"albert\": 1}}\n]\n",
+          NULL },
         { { "Albert", "--format", "table" },
           "year  Albert\n1900      20\n1901       0\n1902       8\n",
           NULL },
@@ -160,7 +162,8 @@ static void test_frequencies_and_smoothing(void **state)
           "year\ta\n1899\t6.000000\n1900\t6.000000\n1901\t4.333333\n1902\t5.000000\n",
           NULL },
         { { "a", "--relative", totals, "--format", "json", "--to", "1900" },
-          "[\n {\"year\": 1899, \"a\": null},\n {\"year\": 1900, \"a\": 3.000000}\n]\n",
+          "[\n {\"year\": 1899, \"ngrams\": {\"a\": null}},\n {\"year\": 1900, \"ngrams\": {\"a\": "
+          "3.000000}}\n]\n",
           NULL },
         { { "a", "--smooth", "1", "--from", "1901" },
           "year\ta\n1901\t5.000000\n1902\t5.000000\n",
@@ -282,6 +285,24 @@ static void test_true_rows_equal_awk(void **state)
           "v[y] }' '%s' | sort -n > '%s'",
           rows, in_folder("expected"));
     tool t = tool_run("totals", rows);
+    check_same(&t, in_folder("expected"));
+    tool_free(&t);
+}
+
+static void test_totals_against_true_totals_equal_awk(void **state)
+{
+    (void)state;
+    char rows[4096], totals[4096];
+    shared(rows, "googlebooks-eng-all-1gram-20120701-a.excerpt.tsv");
+    shared(totals, "totalcounts_1-eng-20200217.txt");
+    shell(
+        "tr '\\t' '\\n' < '%s' | awk -F, 'NR == FNR { if (NF > 1) { total[$1] = $2; all[$1] = 1 } "
+        "next } { split($0, f, \"\\t\"); m[f[2]] += f[3]; v[f[2]] += f[4]; all[f[2]] = 1 } "
+        "END { for (y in all) { r = (y in total) ? sprintf(\"%%.6f\", m[y] / total[y]) : \"\"; "
+        "printf \"%%d\\t%%.0f\\t%%.0f\\t%%.0f\\t%%s\\n\", y, m[y], v[y], total[y], r } }' "
+        "- '%s' | sort -n > '%s'",
+        totals, rows, in_folder("expected"));
+    tool t = tool_run("totals", "--pos", "keep", "--against", totals, rows);
     check_same(&t, in_folder("expected"));
     tool_free(&t);
 }
@@ -426,6 +447,7 @@ int main(void)
         TEST(test_frequencies_and_smoothing),
         TEST(test_totals_beside_the_datasets_own),
         TEST(test_true_rows_equal_awk),
+        TEST(test_totals_against_true_totals_equal_awk),
         TEST(test_wildcards_over_true_rows_equal_awk),
     };
     return cmocka_run_group_tests_name("e2e/series", tests, make_folder, remove_folder);
