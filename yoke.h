@@ -10,12 +10,18 @@
  *   executor/shared.h     what jobs share        loop/offload.h what would hold it up
  *                                                loop/stream.h  sockets, pipes, files; net.h, tls.h
  *
- *                                                mapreduce/mapreduce.h
- *                                                               one question over a lot of data
+ *   data/rows.h           the Ngram dataset      mapreduce/mapreduce.h
+ *   data/store.h          a store made of it                    one question over a lot of data
  */
 #ifndef YOKE_YOKE_H
 #define YOKE_YOKE_H
 
+#include "data/generate.h"
+#include "data/input.h"
+#include "data/rows.h"
+#include "data/series.h"
+#include "data/store.h"
+#include "data/totals.h"
 #include "executor/arena.h"
 #include "executor/clock.h"
 #include "executor/context.h"

@@ -31,6 +31,14 @@ install(FILES
     loop/tls.h
     loop/transport.h
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/yoke/loop)
+install(FILES
+    data/generate.h
+    data/input.h
+    data/rows.h
+    data/series.h
+    data/store.h
+    data/totals.h
+    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/yoke/data)
 install(FILES mapreduce/mapreduce.h mapreduce/fold.h mapreduce/reduce.h mapreduce/sink.h mapreduce/split.h
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/yoke/mapreduce)
 

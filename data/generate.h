@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "data/input.h"
+#include "input.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -26,7 +26,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "data/series.h"
+#include "series.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -57,6 +57,28 @@ static void test_a_program_is_built_and_runs(void **state)
               "grep -qP '^a\\t2$' $FOLDER/counts");
 }
 
+static const char reader[] = "#include <yoke/yoke.h>\n"
+                             "int main(int argc, char **argv)\n"
+                             "{\n"
+                             "    ngram_store *store;\n"
+                             "    if (argc < 2 || ngram_store_open(&store, argv[1], NULL, 0))\n"
+                             "        return 1;\n"
+                             "    uint64_t n = ngram_store_about(store)->ngrams;\n"
+                             "    ngram_store_close(store);\n"
+                             "    return n == 2 ? 0 : 2;\n"
+                             "}\n";
+
+static void test_a_program_that_reads_stores(void **state)
+{
+    (void)state;
+    write_text("reader.c", reader);
+    in_prefix("cc -std=gnu11 $FOLDER/reader.c " YOKE_FLAGS
+              " $(pkg-config --cflags --libs yoke) -o $FOLDER/reader");
+    in_prefix(
+        "printf 'a\\t1900\\t1\\t1\\nb\\t1900\\t1\\t1\\n' > $FOLDER/rows; "
+        "$PREFIX/bin/ngram index $FOLDER/rows -o $FOLDER/store && $FOLDER/reader $FOLDER/store");
+}
+
 static void test_the_tool_and_its_pages(void **state)
 {
     (void)state;
@@ -76,6 +98,7 @@ int main(void)
         cmocka_unit_test(test_nothing_but_what_belongs_there),
         cmocka_unit_test(test_every_header_stands_alone),
         cmocka_unit_test(test_a_program_is_built_and_runs),
+        cmocka_unit_test(test_a_program_that_reads_stores),
         cmocka_unit_test(test_the_tool_and_its_pages),
     };
     return cmocka_run_group_tests_name("e2e/install", tests, install, uninstall);
