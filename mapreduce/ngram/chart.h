@@ -15,6 +15,7 @@ typedef struct ngram_chart {
     bool wanted;       /* are points to be kept? */
     bool too_many;     /* one more than can be drawn was refused */
     bool years;        /* the rows are years: lines over time, else bars with names */
+    bool counts;       /* axes show thousands, millions, ... as k, M, ... */
     const char *unit;  /* what the numbers are: "match_count" */
     size_t lines;      /* of them */
     size_t left_out;   /* lines past NGRAM_MOST_LINES */

@@ -122,6 +122,7 @@ static void init_answer(counted *c, const ngram_counting_options *o)
                                       { "cumulative", NGRAM_SHARE, false, 0 } };
     memcpy(c->column, columns, sizeof columns);
     c->chart.unit = "match_count";
+    c->chart.counts = true;
     c->chart.years = o->by >= NGRAM_BY_YEAR;
     ngram_answer_init(&c->answer, &o->query.output, c->column, o->share ? 5 : 3, &c->chart);
 }

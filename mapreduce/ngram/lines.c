@@ -236,6 +236,7 @@ static int write_columns(ngram_lines *l, const ngram_output_options *o, yk_write
         columns[i + 1] =
             (ngram_column){ l->line[i].name, whole ? NGRAM_WHOLE : NGRAM_REAL, true, 0 };
     l->chart.years = true;
+    l->chart.counts = !l->totals;
     l->chart.unit = l->totals ? "per million words" : "match_count";
     ngram_answer_init(&a, o, columns, l->count + 1, &l->chart);
     a.tsv_header = true;

@@ -144,11 +144,11 @@ static void put_settings(FILE *to, const ngram_chart *c, bool svg)
     else
         fputs("set terminal pngcairo size 960,540 noenhanced\n", to);
     fputs("set border 3\nset tics nomirror out\nset grid ytics lc rgb '#dddddd'\n"
-          "set key top left reverse Left\nset format y '%.10g'\nset yrange [0:*]\n"
+          "set key top left reverse Left\nset yrange [0:*]\n"
           "set datafile missing 'NaN'\nset ylabel ",
           to);
     put_string(to, c->unit);
-    fputc('\n', to);
+    fprintf(to, "\nset format y '%s'\n", c->counts ? "%.1s %c" : "%.10g");
     if (c->lines == 1)
         fputs("unset key\n", to);
     else if (c->lines > FEW_LINES)

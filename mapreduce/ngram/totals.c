@@ -143,6 +143,7 @@ static void init_answer(sums *s)
     s->column[4] = (ngram_column){ "ratio", NGRAM_REAL, false, 0 };
     s->chart.years = true;
     s->chart.unit = "match_count";
+    s->chart.counts = true;
     ngram_answer_init(&s->answer, &s->o->counting.query.output, s->column, s->totals ? COLUMNS : 3,
                       &s->chart);
 }
