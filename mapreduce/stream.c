@@ -1,12 +1,21 @@
-/* mapreduce/stream.c - reading what cannot be cut. */
+/* mapreduce/stream.c - reading what cannot be cut.
+ *
+ * The thread of a stream fills the chunk of its own. When a job brings an empty one, the two are
+ * exchanged, and the thread goes on at once; the job's way back to the loop and the next job's way
+ * from there cost it nothing.
+ */
 #include "stream.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <uv.h>
 
 #include "../executor/arena.h"
@@ -69,21 +78,36 @@ void yk__stream_init(yk__stream *s, const char *path, const char *name, int fd, 
                        .target = target < LARGEST_CHUNK ? target : LARGEST_CHUNK };
 }
 
-void yk__stream_free(yk__stream *s)
-{
-    yk_reader_close(s->reader);
-    yk__chunk_free(&s->chunk);
-    free(s->carry);
-    *s = (yk__stream){ 0 };
-}
+/* ---- Reading, on the thread ---------------------------------------------------------------- */
 
-/* ---- Reading ------------------------------------------------------------------------------- */
+struct yk__ahead {
+    const char *name, *path; /* the stream's, like the two below */
+    int fd;
+    size_t target;
+    yk_splitter splitter;
+    yk_reader *reader;
+    char *carry; /* the beginning of a record, for the next chunk */
+    size_t carry_len, carry_cap;
 
-static int end_with(yk__stream *s, int code, const char *format, ...)
+    /* The thread's while `filled` is false, else the job's. */
+    yk__chunk chunk;
+    bool ended;
+    uint64_t stored;
+    yk__flaw flaw;
+    int err;
+
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool filled; /* under the lock */
+    _Atomic bool stop;
+};
+
+static int end_with(yk__ahead *s, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* The stream ends here, for damage. */
-static int end_with(yk__stream *s, int code, const char *format, ...)
+static int end_with(yk__ahead *s, int code, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -94,13 +118,13 @@ static int end_with(yk__stream *s, int code, const char *format, ...)
     return 0;
 }
 
-/* Waits until something can be read without blocking, or the job is to stop. */
+/* Waits until something can be read without blocking, or the thread is to stop. */
 static int wait_for_input(int fd, void *arg)
 {
-    const yk__stream *s = arg;
+    const yk__ahead *s = arg;
     struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
     for (;;) {
-        if (yk_job_cancelled(s->job))
+        if (s->stop)
             return YK_ECANCELED;
         int n = poll(&poll_fd, 1, LOOK_MS);
         if (n > 0 || (n < 0 && errno != EINTR))
@@ -108,7 +132,7 @@ static int wait_for_input(int fd, void *arg)
     }
 }
 
-static int take_carry(yk__stream *s)
+static int take_carry(yk__ahead *s)
 {
     while (s->chunk.cap < s->carry_len + s->target / 2) {
         int err = grow_chunk(&s->chunk);
@@ -123,7 +147,7 @@ static int take_carry(yk__stream *s)
 }
 
 /* Cuts the chunk behind its last whole record and keeps what follows. False: there is none. */
-static int keep_tail(yk__stream *s, bool *cut)
+static int keep_tail(yk__ahead *s, bool *cut)
 {
     size_t whole = yk__whole_records(&s->splitter, s->chunk.at, s->chunk.len, false);
     size_t rest = s->chunk.len - whole;
@@ -145,10 +169,10 @@ static int keep_tail(yk__stream *s, bool *cut)
 }
 
 /* Reads until the chunk is full. Sets `ended` at the end of the stream. */
-static int fill_chunk(yk__stream *s)
+static int fill_chunk(yk__ahead *s)
 {
     while (s->chunk.len < s->chunk.cap) {
-        if (yk_job_cancelled(s->job))
+        if (s->stop)
             return YK_ECANCELED;
         int64_t n =
             yk_reader_read(s->reader, s->chunk.at + s->chunk.len, s->chunk.cap - s->chunk.len);
@@ -167,7 +191,7 @@ static int fill_chunk(yk__stream *s)
 }
 
 /* The last chunk: whole records, or the file is not. */
-static int end_whole(yk__stream *s)
+static int end_whole(yk__ahead *s)
 {
     size_t whole = yk__whole_records(&s->splitter, s->chunk.at, s->chunk.len, true);
     if (whole == s->chunk.len)
@@ -176,7 +200,7 @@ static int end_whole(yk__stream *s)
     return end_with(s, YK_ETRUNCATED, "%s: ends within a record", s->name);
 }
 
-static int read_chunk(yk__stream *s)
+static int read_chunk(yk__ahead *s)
 {
     int err = take_carry(s);
     for (bool cut = false; !err && !cut;) {
@@ -201,7 +225,7 @@ static int read_chunk(yk__stream *s)
     return err;
 }
 
-static int open_reader(yk__stream *s)
+static int open_reader(yk__ahead *s)
 {
     if (s->reader)
         return 0;
@@ -210,31 +234,152 @@ static int open_reader(yk__stream *s)
     return yk_reader_open_ready(&s->reader, s->fd, s->name, wait_for_input, s);
 }
 
-/* A stream that has ended lets go of its descriptor and buffers. */
-static void close_reader(yk__stream *s)
+static void fill(yk__ahead *s)
+{
+    s->err = open_reader(s);
+    if (!s->err)
+        s->err = read_chunk(s);
+    if (!s->err || s->err == YK_ECANCELED)
+        return;
+    s->chunk.len = 0;
+    end_with(s, s->err, "%s: %s", s->name, yk_strerror(s->err));
+}
+
+static void *read_ahead(void *arg)
+{
+    yk__ahead *s = arg;
+    pthread_mutex_lock(&s->lock);
+    while (!s->stop) {
+        if (s->filled) {
+            pthread_cond_wait(&s->changed, &s->lock);
+            continue;
+        }
+        pthread_mutex_unlock(&s->lock);
+        fill(s);
+        pthread_mutex_lock(&s->lock);
+        s->filled = true;
+        pthread_cond_broadcast(&s->changed);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+/* ---- The thread's life --------------------------------------------------------------------- */
+
+static void free_ahead(yk__ahead *s)
 {
     yk_reader_close(s->reader);
-    s->reader = NULL;
+    yk__chunk_free(&s->chunk);
+    pthread_mutex_destroy(&s->lock);
+    pthread_cond_destroy(&s->changed);
     free(s->carry);
-    s->carry = NULL;
-    s->carry_len = s->carry_cap = 0;
+    free(s);
+}
+
+static void stop_ahead(yk__stream *stream)
+{
+    yk__ahead *s = stream->ahead;
+    if (!s)
+        return;
+    pthread_mutex_lock(&s->lock);
+    s->stop = true;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+    pthread_join(s->thread, NULL);
+    free_ahead(s);
+    stream->ahead = NULL;
+}
+
+/* Signals are not for it. */
+static int start_thread(yk__ahead *s)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int err = uv_translate_sys_error(pthread_create(&s->thread, NULL, read_ahead, s));
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!err)
+        pthread_setname_np(s->thread, "yk-read");
+    return err;
+}
+
+static int start_ahead(yk__stream *stream)
+{
+    yk__ahead *s = calloc(1, sizeof *s);
+    if (!s)
+        return UV_ENOMEM;
+    s->name = stream->name;
+    s->path = stream->path;
+    s->fd = stream->fd;
+    s->target = stream->target;
+    s->splitter = stream->splitter;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->changed, NULL);
+    int err = yk__chunk_make(&s->chunk, s->target);
+    if (!err)
+        err = start_thread(s);
+    if (err)
+        free_ahead(s);
+    else
+        stream->ahead = s;
+    return err;
+}
+
+void yk__stream_free(yk__stream *s)
+{
+    stop_ahead(s);
+    yk__chunk_free(&s->chunk);
+    *s = (yk__stream){ 0 };
+}
+
+/* ---- The job ------------------------------------------------------------------------------- */
+
+static int wait_until_filled(yk__ahead *s, const yk_job *job)
+{
+    while (!s->filled) {
+        struct timespec until;
+        if (yk_job_cancelled(job))
+            return YK_ECANCELED;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += LOOK_MS * 1000000L;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        pthread_cond_timedwait(&s->changed, &s->lock, &until);
+    }
+    return 0;
+}
+
+/* Gives the empty chunk for the full one, which the thread has no more to do with. */
+static void exchange(yk__stream *stream, yk__ahead *s)
+{
+    yk__chunk full = s->chunk;
+    s->chunk = stream->chunk;
+    s->chunk.len = 0;
+    stream->chunk = full;
+    stream->ended = s->ended;
+    stream->stored = s->stored;
+    stream->flaw = s->flaw;
+    s->filled = s->ended;
+    pthread_cond_broadcast(&s->changed);
 }
 
 int yk__read_job(yk_job *job)
 {
     yk__stream *s = *(yk__stream **)yk_job_arg(job);
-    s->job = job;
-    int err = open_reader(s);
-    if (!err)
-        err = read_chunk(s);
-    s->job = NULL;
-    if (err == YK_ECANCELED)
-        return err;
+    int err = s->ahead ? 0 : start_ahead(s);
     if (err) {
-        s->chunk.len = 0;
-        end_with(s, err, "%s: %s", s->name, yk_strerror(err));
+        s->ended = true;
+        s->flaw.code = err;
+        snprintf(s->flaw.reason, sizeof s->flaw.reason, "%s: %s", s->name, yk_strerror(err));
+        return 0;
     }
+    yk__ahead *ahead = s->ahead;
+    pthread_mutex_lock(&ahead->lock);
+    err = wait_until_filled(ahead, job);
+    if (!err)
+        exchange(s, ahead);
+    pthread_mutex_unlock(&ahead->lock);
     if (s->ended)
-        close_reader(s);
-    return 0;
+        stop_ahead(s);
+    return err;
 }

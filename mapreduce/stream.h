@@ -1,9 +1,10 @@
 /* mapreduce/stream.h - inputs that cannot be cut: gzip, pipes, zstd in one frame. Not installed.
  *
- * Somebody has to read them from the beginning to the end. That is a job of the engine's own small
- * thread pool for every chunk: yk__read_job fills a chunk with text up to a record's end and keeps
- * the rest for the next. One read job a stream is under way at a time, so a stream needs no lock;
- * how far reading runs ahead of mapping is up to how many chunks there are.
+ * Somebody has to read them from the beginning to the end. Every open stream has a thread that
+ * reads and unpacks, a chunk of text up to a record's end at a time, and never waits while there is
+ * a chunk to be filled: it is one ahead of what was asked for. Chunks are asked for by jobs of the
+ * engine's own small thread pool, one a stream at a time (yk__read_job gives the thread an empty
+ * chunk for a full one); how far reading runs ahead of mapping is up to how many chunks there are.
  */
 #ifndef YOKE_MAPREDUCE_STREAM_H
 #define YOKE_MAPREDUCE_STREAM_H
@@ -30,16 +31,15 @@ void yk__shared_free(void *block);
 int yk__chunk_make(yk__chunk *chunk, size_t cap);
 void yk__chunk_free(yk__chunk *chunk);
 
+typedef struct yk__ahead yk__ahead;
+
 typedef struct yk__stream {
     const char *name; /* for messages */
     size_t target;    /* bytes of text in a chunk */
     yk_splitter splitter;
     const char *path; /* opened when reading begins, if */
     int fd;           /* this is -1; else it is read, and stays the caller's */
-    yk_reader *reader;
-    const yk_job *job; /* the read job that runs, to see whether it is to stop */
-    char *carry;       /* the beginning of a record, for the next chunk */
-    size_t carry_len, carry_cap;
+    yk__ahead *ahead; /* the thread; NULL: not begun, or ended */
 
     /* Of the last read job, good once it has ended. */
     yk__chunk chunk;
