@@ -64,8 +64,8 @@ median() {
 
 bytes_of() {
     case $1 in
-    rows* | ngram*) stat -c %s "$rows" ;;
-    *) stat -c %s "$text" ;;
+    rows* | ngram*) stat -Lc %s "$rows" ;;
+    *) stat -Lc %s "$text" ;;
     esac
 }
 

@@ -1,5 +1,5 @@
-/* Random jobs, each run in many ways: every executor, number of workers, size of pieces. What comes
- * out, output or failure, must be the same to the byte.
+/* Random jobs, each run in many ways: every executor, number of workers, size of pieces and budget
+ * of memory. What comes out, output or failure, must be the same to the byte.
  *
  *   test_mapreduce_random [SEED [ROUNDS]]     the seed is printed */
 #include "mapreduce/helper.h"
@@ -40,6 +40,7 @@ typedef struct job {
     bool skip_bad;
     bool has_bad, has_large; /* lines that are malformed, numbers that overflow */
     size_t keys;             /* different ones, about */
+    size_t lines;            /* of a file, at most */
 } job;
 
 static size_t make_key(char *to, const job *j)
@@ -78,7 +79,7 @@ static const char *make_file(const job *j, size_t number)
 {
     char name[40];
     size_t len;
-    char *text = make_text(j, one_in(6) ? 0 : below(1500), &len);
+    char *text = make_text(j, one_in(6) ? 0 : below(j->lines), &len);
     bool packed = one_in(3);
     snprintf(name, sizeof name, "in%zu", number);
     const char *path = write_file(name, text, packed ? 0 : len);
@@ -160,7 +161,12 @@ static void make_job(job *j)
 {
     const yk_fold *const folds[] = { YK_SUM_U64, YK_MAX_U64, &counts };
     const size_t keys[] = { 1, 5, 100, 100 * 1000 };
-    *j = (job){ .skip_bad = one_in(2), .has_bad = one_in(3), .keys = keys[below(4)] };
+    *j =
+        (job){ .skip_bad = one_in(2), .has_bad = one_in(3), .keys = keys[below(4)], .lines = 1500 };
+    if (one_in(8)) { /* too much for a small budget */
+        j->lines = 60 * 1000;
+        j->keys = 100 * 1000;
+    }
     if (one_in(2)) {
         j->fold = folds[below(3)];
         j->top = one_in(2) ? 1 + below(20) : 0;
@@ -183,14 +189,15 @@ typedef struct outcome {
     yk_mapreduce_report report;
 } outcome;
 
-static outcome run(const job *j, yk_executor *ex, int workers, size_t split)
+static outcome run(const job *j, yk_executor *ex, int workers, size_t split, size_t memory)
 {
     static outcome o;
     unlink(in_folder("out"));
     o.err = yk_mapreduce(.inputs = j->files, .map = map_lines, .fold = j->fold, .reduce = j->reduce,
                          .combine = j->combine, .top = j->top, .skip_bad_records = j->skip_bad,
                          .sink = yk_sink_tsv(in_folder("out")), .executor = ex, .workers = workers,
-                         .split_size = split, .arg = j, .arg_size = sizeof *j, .report = &o.report);
+                         .split_size = split, .memory = memory, .tmp_dir = folder, .arg = j,
+                         .arg_size = sizeof *j, .report = &o.report);
     o.output = read_file(in_folder("out"));
     return o;
 }
@@ -223,17 +230,30 @@ static yk_executor *make_executor(int *workers)
     }
 }
 
+/* What a job needs in any case (mapreduce/budget.c). */
+static size_t least_memory(const job *j, int workers)
+{
+    size_t files = 0;
+    while (j->files[files])
+        files++;
+    return (4 + 4 * (size_t)workers + files) << 20;
+}
+
+static int spilled; /* runs that did not fit */
+
 static void run_in_many_ways(const job *j)
 {
     const size_t splits[] = { 50, 1000, 30 * 1000, 0 };
-    outcome plain = run(j, NULL, 1, 1 << 30);
+    outcome plain = run(j, NULL, 1, 1 << 30, 0);
     assert_int_equal(!plain.output, plain.err != 0);
     for (int i = 0; i < 5; i++) {
         int workers;
         yk_executor *ex = make_executor(&workers);
         assert_null(yk_executor_error(ex));
-        outcome other = run(j, ex, workers, splits[below(4)]);
+        size_t memory = one_in(2) ? 0 : least_memory(j, workers) + below(2 << 20);
+        outcome other = run(j, ex, workers, splits[below(4)], memory);
         check_same(&plain, &other);
+        spilled += other.report.stats.spilled_bytes > 0;
         free(other.output);
         assert_int_equal(yk_executor_close(ex), 0);
     }
@@ -251,7 +271,9 @@ static void test_random_jobs_end_the_same_however_they_run(void **state)
         for (size_t i = 0; j.files[i]; i++)
             unlink(j.files[i]);
         unlink(in_folder("out"));
+        assert_int_equal(count_entries(), 0);
     }
+    printf("%d runs were spilled\n", spilled);
 }
 
 int main(int argc, char **argv)
