@@ -141,7 +141,7 @@ static void give_up(yk__engine *e, yk__where where, const yk_error *error)
         snprintf(range, sizeof range, "bytes %llu to %llu: ", (unsigned long long)r->begin,
                  (unsigned long long)r->end);
     }
-    snprintf(reason, sizeof reason, "%sits worker died %d times: %.300s", range, YK__TRIES,
+    snprintf(reason, sizeof reason, "%sits worker died again and again: %.300s", range,
              error->message);
     yk__fail_at(e, where, YK_ECRASHED, reason);
 }
@@ -153,14 +153,14 @@ static void take_death(yk__engine *e, yk__where where, const yk_error *error)
     piece->deaths++;
     if (piece->copies > 0)
         return;
-    if (piece->deaths >= YK__TRIES) {
+    if (piece->deaths < YK__SEARCH_AFTER) {
+        yk__map_again(e, where);
+    } else if (piece->search && piece->search->acquittals == YK__TRIES) {
         give_up(e, where, error);
-    } else if (piece->deaths == YK__SEARCH_AFTER) {
+    } else {
         int err = yk__search_begin(e, where, error);
         if (err)
             yk__fail_at(e, where, err, NULL);
-    } else {
-        yk__map_again(e, where);
     }
 }
 

@@ -158,7 +158,7 @@ typedef struct yk_mapreduce_options {
  *   UV_E...      an input that cannot be read, an output that cannot be written
  *   YK_EFORMAT   a malformed record             YK_EOVERFLOW  a fold that overflowed
  *   YK_ECORRUPT, YK_ETRUNCATED                  damaged compressed data
- *   YK_ECRASHED  a record that kills its workers, or a piece whose worker died three times
+ *   YK_ECRASHED  a record that kills its workers, or a piece whose worker died again and again
  *   YK_ECANCELED, YK_EONLOOP                    as everywhere; UV_ENOMEM
  * or what the map function returned. On failure there is no output. */
 int yk_mapreduce_run(const yk_mapreduce_options *options);

@@ -23,7 +23,7 @@ static int submit(yk__engine *e, yk__where where)
         arg->end_record = s->step == YK__COUNT      ? UINT64_MAX
                           : s->step == YK__DESCRIBE ? s->low
                           : s->step == YK__PROBE    ? s->middle
-                                                    : s->all;
+                                                    : s->high;
         yk_future *f =
             yk_submit_with(e->executor, yk__map_job, arg, size, .kind = YK_CPU, .name = "map");
         err = yk__add_flight(e, (yk__flight){ .future = f, .where = where, .searches = true });
@@ -47,7 +47,6 @@ int yk__search_begin(yk__engine *e, yk__where where, const yk_error *error)
         return UV_ENOMEM;
     s->step = YK__COUNT;
     s->low = s->high = s->all = 0;
-    s->died = false;
     note_death(s, error);
     return submit(e, where);
 }
@@ -81,61 +80,59 @@ static void found(yk__engine *e, yk__where where, const yk__map_head *head)
     yk__fail_with(e, where, yk__clean_flaw(&flaw));
 }
 
+/* It was not a record. */
+static void acquit(yk__engine *e, yk__where where)
+{
+    yk__piece *piece = piece_at(e, where);
+    piece->search->acquittals++;
+    piece->deaths = 0;
+    yk__map_again(e, where);
+}
+
 /* ---- Steps --------------------------------------------------------------------------------- */
 
-static void next_step(yk__search *s)
+static void next_step(yk__engine *e, yk__where where)
 {
+    yk__search *s = piece_at(e, where)->search;
     if (s->high - s->low > 1) {
         s->step = YK__PROBE;
         s->middle = s->low + (s->high - s->low) / 2;
     } else {
-        s->step = s->died ? YK__DESCRIBE : YK__CONFIRM;
+        s->step = s->step == YK__CONFIRM ? YK__DESCRIBE : YK__CONFIRM;
     }
+    int err = submit(e, where);
+    if (err)
+        yk__fail_at(e, where, err, NULL);
 }
 
 static void take_death(yk__engine *e, yk__where where, const yk_error *error)
 {
     yk__search *s = piece_at(e, where)->search;
-    bool expected = s->step == YK__PROBE || s->step == YK__CONFIRM;
-    if (expected) {
+    if (s->step == YK__PROBE)
+        s->high = s->middle;
+    if (s->step == YK__PROBE || s->step == YK__CONFIRM) {
         note_death(s, error);
-        s->died = true;
-        s->high = s->step == YK__PROBE ? s->middle : s->all;
-        next_step(s);
-    } else if (++s->lost == YK__TRIES) {
-        yk__fail_at(e, where, YK_ECRASHED, error->message);
+        next_step(e, where);
         return;
     }
-    int err = submit(e, where);
+    int err = ++s->lost < YK__TRIES ? submit(e, where) : YK_ECRASHED;
     if (err)
-        yk__fail_at(e, where, err, NULL);
+        yk__fail_at(e, where, err, err == YK_ECRASHED ? error->message : NULL);
 }
 
 static void take_survival(yk__engine *e, yk__where where, const yk__map_head *head)
 {
     yk__search *s = piece_at(e, where)->search;
-    switch (s->step) {
-    case YK__COUNT:
+    if (s->step == YK__COUNT)
         s->all = s->high = head->records;
-        break;
-    case YK__PROBE:
+    if (s->step == YK__PROBE)
         s->low = s->middle;
-        break;
-    case YK__CONFIRM:
-        yk__map_again(e, where); /* no record did it */
-        return;
-    case YK__DESCRIBE:
+    if (s->step == YK__CONFIRM || s->all == 0)
+        acquit(e, where);
+    else if (s->step == YK__DESCRIBE)
         found(e, where, head);
-        return;
-    }
-    if (s->all == 0) {
-        yk__map_again(e, where);
-        return;
-    }
-    next_step(s);
-    int err = submit(e, where);
-    if (err)
-        yk__fail_at(e, where, err, NULL);
+    else
+        next_step(e, where);
 }
 
 void yk__search_step(yk__engine *e, yk__where where, yk_future *future)

@@ -194,6 +194,39 @@ static void test_worker_that_died_costs_its_piece(void **state)
     remove_files();
 }
 
+/* Dies three times, whatever it maps: as if somebody killed workers. `arg` names a folder. */
+static int map_unluckily(yk_split *split, yk_emitter *out, void *arg)
+{
+    static const char *const marks[] = { "mark", "mark2", "mark3" };
+    char path[300];
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%.200s/%s", (const char *)arg, marks[i]);
+        if (unlink(path) == 0)
+            raise(SIGKILL);
+    }
+    return map_weakly(split, out, path);
+}
+
+static void test_no_record_is_blamed_for_workers_that_others_kill(void **state)
+{
+    (void)state;
+    const char *files[] = { write_lines("in", make_lines(5000, "", NULL, 0)), NULL };
+    write_file("mark", "", 0);
+    write_file("mark2", "", 0);
+    write_file("mark3", "", 0);
+    yk_executor *ex = yk_process_pool(.workers = 1);
+    assert_int_equal(yk_mapreduce(.inputs = files, .map = map_unluckily, .fold = YK_SUM_U64,
+                                  .sink = yk_sink_tsv(in_folder("out")), .executor = ex,
+                                  .workers = 1, .arg = folder, .arg_size = sizeof folder,
+                                  .skip_crashing_records = true, .report = &report),
+                     0);
+    assert_int_equal(report.stats.bad_records, 0);
+    assert_int_equal(report.stats.retries, 2);
+    assert_int_equal(counted("odd") + counted("even"), 5000);
+    assert_int_equal(yk_executor_close(ex), 0);
+    remove_files();
+}
+
 /* Without a second copy this would wait for ever. */
 static void test_piece_of_a_stopped_worker_is_mapped_by_another(void **state)
 {
@@ -277,6 +310,7 @@ int main(void)
         cmocka_unit_test(test_file_that_shrinks_is_named),
         cmocka_unit_test(test_crashing_records_are_skipped_and_counted),
         cmocka_unit_test(test_worker_that_died_costs_its_piece),
+        cmocka_unit_test(test_no_record_is_blamed_for_workers_that_others_kill),
         cmocka_unit_test(test_piece_of_a_stopped_worker_is_mapped_by_another),
     };
     return cmocka_run_group_tests_name("mapreduce/faults", tests, make_folder, remove_folder);
