@@ -1,6 +1,6 @@
 /* Tests of jobs that are killed at random, in part or as a whole, and resumed.
  *
- * YOKE_KILLS: how many runs (12); YOKE_SEED: of what is chosen by chance. */
+ * YOKE_KILLS: how many runs (12, with sanitizers 6); YOKE_SEED: of what is chosen by chance. */
 #include "e2e/tool.h"
 
 #include <dirent.h>
@@ -10,7 +10,12 @@
 #include <sys/file.h>
 #include <sys/wait.h>
 
-enum { KEYS = 150000, MOST_RUNS = 8 };
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { KEYS = 80000, RUNS = 6 }; /* they take many times as long */
+#else
+enum { KEYS = 150000, RUNS = 12 };
+#endif
+enum { MOST_BATCHES = 6 };
 
 static unsigned number_from(const char *name, unsigned otherwise)
 {
@@ -131,7 +136,7 @@ enum { A_WORKER, ALL_WORKERS, THE_JOB, KINDS };
 static bool run_and_kill(int kind)
 {
     const char *executor = kind == THE_JOB && random_below(2) ? "threads" : "processes";
-    unsigned runs = 1 + random_below(MOST_RUNS);
+    unsigned runs = 1 + random_below(MOST_BATCHES);
     tool t = start(executor);
     bool killed = reaches(&t, runs);
     if (killed && kind == THE_JOB) {
@@ -155,7 +160,7 @@ static bool run_and_kill(int kind)
 
 static void test_killed_at_random(void **state)
 {
-    unsigned runs = number_from("YOKE_KILLS", 12), seed = number_from("YOKE_SEED", 1);
+    unsigned runs = number_from("YOKE_KILLS", RUNS), seed = number_from("YOKE_SEED", 1);
     unsigned killed[KINDS] = { 0 };
     (void)state;
     random_state = seed;
@@ -167,6 +172,43 @@ static void test_killed_at_random(void **state)
     printf("%u runs, seed %u; killed: a worker %u times, all workers %u, the whole job %u\n", runs,
            seed, killed[A_WORKER], killed[ALL_WORKERS], killed[THE_JOB]);
     assert_true(runs < KINDS || killed[THE_JOB] > 0);
+}
+
+/* ---- Ctrl-C -------------------------------------------------------------------------------- */
+
+/* The folder of spilled runs has something in it. */
+static bool has_spilled(void)
+{
+    bool found = false;
+    DIR *dir = opendir(in_folder("temp"));
+    for (struct dirent *e; dir && (e = readdir(dir)) != NULL;)
+        found |= strncmp(e->d_name, "yoke-", 5) == 0;
+    if (dir)
+        closedir(dir);
+    return found;
+}
+
+static void test_interrupted_while_it_spills(void **state)
+{
+    static const char *const executors[] = { "threads", "processes" };
+    (void)state;
+    make_inputs();
+    shell("mkdir '%s'", in_folder("temp"));
+    for (int i = 0; i < 2; i++) {
+        tool t = tool_start("count", in_folder("in"), in_folder("in.gz"), "-o", in_folder("out"),
+                            "--memory", "14M", "--workers", "2", "--executor", executors[i],
+                            "--temp-dir", in_folder("temp"));
+        while (!has_spilled())
+            tool_look_again(&t);
+        kill(t.pid, SIGINT);
+        tool_wait(&t);
+        assert_int_equal(t.status, 130);
+        assert_int_equal(rmdir(in_folder("temp")), 0); /* it is empty */
+        assert_int_equal(count_entries(), 2);
+        shell("mkdir '%s'", in_folder("temp"));
+        tool_free(&t);
+    }
+    shell("rmdir '%s'", in_folder("temp"));
 }
 
 /* ---- Journals that do not fit ---------------------------------------------------------------- */
@@ -263,7 +305,7 @@ static void test_failed_job_without_anything_finished_leaves_no_journal(void **s
 
 static int clean_up(void **state)
 {
-    shell("rm -rf '%s' '%s'", in_folder("journal"), in_folder("copy"));
+    shell("rm -rf '%s' '%s' '%s'", in_folder("journal"), in_folder("copy"), in_folder("temp"));
     return empty_folder(state);
 }
 
@@ -273,6 +315,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_killed_at_random),
+        TEST(test_interrupted_while_it_spills),
         TEST(test_journal_of_another_job),
         TEST(test_damaged_journal),
         TEST(test_folders_and_inputs_that_cannot_be),

@@ -79,7 +79,7 @@ static void *watch_memory(void *arg)
 
 /* A line is a number; every number stands for KEYS keys, and each key comes from two lines. */
 enum {
-    LINES = SANITIZED ? 600 : 3000,
+    LINES = SANITIZED ? 300 : 3000,
     KEYS = 100,
     KEY = 2000,
     DISTINCT = LINES * KEYS / 2,
@@ -288,7 +288,7 @@ static char *result_of(int kind, yk_executor *ex, size_t memory, size_t split)
 static void test_same_bytes_as_in_memory(void **state)
 {
     (void)state;
-    make_pairs(SANITIZED ? 200000 : 300000);
+    make_pairs(SANITIZED ? 80000 : 300000);
     for (int kind = 0; kind < KINDS; kind++) {
         yk_executor *ex = make_backend(THREADS);
         char *expected = result_of(kind, ex, 0, 0);
@@ -307,6 +307,62 @@ static void test_same_bytes_as_in_memory(void **state)
         free(expected);
     }
     assert_int_equal(count_entries(), 2);
+    remove_files();
+}
+
+/* ---- Keys that fail ------------------------------------------------------------------------ */
+
+/* Appends lines of which, far apart, two keys overflow; the first by bytes comes last. */
+static void make_overflow(void)
+{
+    const char *path = make_pairs(SANITIZED ? 80000 : 150000);
+    FILE *f = fopen(path, "ae");
+    assert_non_null(f);
+    for (int i = 0; i < 2; i++)
+        fputs("zz 18446744073709551615\n", f);
+    for (int i = 0; i < 60000; i++)
+        fprintf(f, "filler %d 1\n", i);
+    for (int i = 0; i < 2; i++)
+        fputs("0first 18446744073709551615\n", f);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* Fails for two keys. */
+static int refuse_some(yk_str key, yk_values *values, yk_emitter *out, void *arg)
+{
+    (void)values;
+    (void)arg;
+    bool bad = key.len == 2 && key.at[0] == 'z';
+    bad |= key.len == 6 && memcmp(key.at, "0first", 6) == 0;
+    return bad ? UV_ENOTSUP : yk_emit_bytes(out, key, (yk_str){ "", 0 });
+}
+
+static void test_first_failed_key_is_named_from_files_too(void **state)
+{
+    (void)state;
+    make_overflow();
+    const char *files[] = { in_folder("in"), NULL };
+    for (int kind = 0; kind < 6; kind++) {
+        yk_executor *ex = make_backend(kind % 2 ? PROCESSES : THREADS);
+        yk_mapreduce_options o = { .inputs = files,
+                                   .map = kind < 4 ? map_sums : map_values,
+                                   .fold = kind < 4 ? YK_SUM_U64 : NULL,
+                                   .reduce = kind < 4 ? NULL : refuse_some,
+                                   .top = kind / 2 == 1 ? 10 : 0,
+                                   .sink = yk_sink_tsv(in_folder("out")),
+                                   .executor = ex,
+                                   .workers = WORKERS,
+                                   .memory = BUDGET,
+                                   .tmp_dir = folder,
+                                   .split_size = 20000,
+                                   .report = &report };
+        int err = yk_mapreduce_run(&o);
+        yk_executor_close(ex);
+        assert_true(report.stats.spilled_runs > 0);
+        assert_int_equal(err, kind < 4 ? YK_EOVERFLOW : UV_ENOTSUP);
+        assert_memory_equal(report.message, "\"0first\": ", 10);
+        assert_int_equal(count_entries(), 1);
+    }
     remove_files();
 }
 
@@ -414,6 +470,14 @@ static void test_damaged_runs(void **state)
     remove_files();
 }
 
+/* There is much to do, and sanitizers are slow. */
+static int make_folder_and_wait(void **state)
+{
+    int err = make_folder(state);
+    alarm(280);
+    return err;
+}
+
 int main(void)
 {
     if (yk_init() != 0)
@@ -421,10 +485,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_result_of_many_times_the_memory),
         cmocka_unit_test(test_same_bytes_as_in_memory),
+        cmocka_unit_test(test_first_failed_key_is_named_from_files_too),
         cmocka_unit_test(test_too_little_memory_is_refused),
         cmocka_unit_test(test_folder_that_is_not_there),
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_damaged_runs),
     };
-    return cmocka_run_group_tests_name("mapreduce/spill", tests, make_folder, remove_folder);
+    return cmocka_run_group_tests_name("mapreduce/spill", tests, make_folder_and_wait,
+                                       remove_folder);
 }
