@@ -22,7 +22,7 @@ typedef struct counted {
 static void make_cells(const counted *c, ngram_cell cells[5], yk_str key,
                        const ngram_counts *counts)
 {
-    while (c->o->by >= NGRAM_BY_YEAR && key.at[0] == '0') {
+    while (c->o->by >= NGRAM_BY_YEAR && key.len > 1 && key.at[0] == '0') {
         key.at++;
         key.len--;
     }

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <uv.h>
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -225,6 +226,15 @@ static int matches(const ngram_picker *p, yk_str key)
     return got >= 0 ? 1 : got == PCRE2_ERROR_NOMATCH ? 0 : YK_EFORMAT;
 }
 
+/* The prefix was folded, tags in the key were not. */
+static bool begins(const ngram_filter *f, yk_str key)
+{
+    if (key.len < f->prefix_len)
+        return false;
+    return f->case_fold ? strncasecmp(key.at, f->text, f->prefix_len) == 0
+                        : memcmp(key.at, f->text, f->prefix_len) == 0;
+}
+
 int ngram_pick(ngram_picker *p, yk_str ngram, ngram_picked *picked)
 {
     const ngram_filter *f = p->filter;
@@ -240,8 +250,7 @@ int ngram_pick(ngram_picker *p, yk_str ngram, ngram_picked *picked)
     if (err)
         return err;
     picked->key = ngram;
-    if (ngram.len < f->prefix_len || memcmp(ngram.at, f->text, f->prefix_len) != 0 ||
-        !length_counts(&f->length, ngram))
+    if (!begins(f, ngram) || !length_counts(&f->length, ngram))
         return 0;
     return matches(p, ngram);
 }

@@ -59,6 +59,8 @@ static void test_case_is_folded_but_not_tags(void **state)
           "abcdefghijklmnopqrstuvwxyz[@`{\t1\t1\na\xff\xc3\t1\t1\nstrasse\t3\t2\nthe\t7\t3\n"
           "the_DET\t24\t2\n\xcf\x83\xce\xb1\xcf\x83\t3\t2\n" },
         { "count --case-fold --prefix THE", "the\t7\t3\nthe_DET\t24\t2\n" },
+        { "count --case-fold --prefix THE_d", "the_DET\t24\t2\n" },
+        { "count --case-fold --prefix _NOUN_", "_NOUN_\t5\t1\n" },
         { "count --case-fold --match ^THE$", "the\t7\t3\n" },
         { "count --match ^THE$", "THE\t4\t1\n" },
         { "top -k 1 --case-fold", "the_DET\t24\t2\n" },
@@ -160,6 +162,12 @@ static void test_sums_by_letter_part_of_speech_year_and_decade(void **state)
     const char *long_row = write_text("v3", "ab\t999,1,1\t1909,2,1\nAb\t1911,8,1\n");
     check_question(&(question){ "count --by decade", "990\t1\t1\n1900\t2\t1\n1910\t8\t1\n" },
                    long_row, "threads");
+    const char *early = write_text("early", "ab\t9\t1\t1\nab\t10\t2\t1\n");
+    check_question(&(question){ "count --by decade", "0\t1\t1\n10\t2\t1\n" }, early, "threads");
+    check_question(
+        &(question){ "top -k 1 --by decade --years 9 --format json",
+                     "[\n {\"decade\": 0, \"match_count\": 1, \"volume_count\": 1}\n]\n" },
+        early, "threads");
 }
 
 static void test_sums_past_64_bits_are_named_by_their_year(void **state)
