@@ -123,7 +123,7 @@ static void init_answer(counted *c, const ngram_counting_options *o)
     memcpy(c->column, columns, sizeof columns);
     c->chart.unit = "match_count";
     c->chart.counts = true;
-    c->chart.years = o->by >= NGRAM_BY_YEAR;
+    c->chart.years = o->by >= NGRAM_BY_YEAR && o->top == 0; /* the top are in no order of years */
     ngram_answer_init(&c->answer, &o->query.output, c->column, o->share ? 5 : 3, &c->chart);
 }
 

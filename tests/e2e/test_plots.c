@@ -158,18 +158,45 @@ static void test_a_series_is_drawn(void **state)
 
 /* ---- Programs that are called gnuplot ------------------------------------------------------- */
 
-/* Starts ngram top with a plot, and a shell script as gnuplot. */
-static tool start_with(const char *script, const char *file)
+/* Starts ngram with a plot, and a shell script as gnuplot. */
+static tool start_command(const char *script, const char *command, const char *by, const char *file)
 {
     char path[2000], *before = strdup(getenv("PATH"));
     shell("printf '#!/bin/sh\\n%s\\n' > '%s'; chmod +x '%s'", script, in_folder("gnuplot"),
           in_folder("gnuplot"));
     snprintf(path, sizeof path, "%s:%s", in_folder("."), before);
     setenv("PATH", path, 1);
-    tool t = tool_start("top", file, "--plot", in_folder("plot.svg"), "-o", "/dev/null");
+    tool t =
+        tool_start(command, "--by", by, file, "--plot", in_folder("plot.svg"), "-o", "/dev/null");
     setenv("PATH", before, 1);
     free(before);
     return t;
+}
+
+static tool start_with(const char *script, const char *file)
+{
+    return start_command(script, "top", "ngram", file);
+}
+
+/* What gnuplot is told about years, which the file has in another order than their counts. */
+static void test_only_years_in_their_order_are_a_line(void **state)
+{
+    (void)state;
+    static const char *const expected[][2] = {
+        { "count", "set xrange [1900:1902]" },
+        { "top", "set xtics rotate by -45 ('1901' 0, '1902' 1, '1900' 2)" },
+    };
+    const char *file = write_text("in", "a\t1900\t1\t1\na\t1901\t8\t1\na\t1902\t4\t1\n");
+    for (int i = 0; i < 2; i++) {
+        size_t len;
+        tool t = start_command("tee $0.told", expected[i][0], "year", file);
+        tool_wait(&t);
+        assert_wrote(&t, "");
+        tool_free(&t);
+        char *told = read_bytes(in_folder("gnuplot.told"), &len);
+        assert_non_null(strstr(told, expected[i][1]));
+        free(told);
+    }
 }
 
 static void test_what_gnuplot_complains_of_is_told(void **state)
@@ -217,6 +244,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_plots_that_cannot_be_made_are_said_before_any_work),
+        TEST(test_only_years_in_their_order_are_a_line),
         TEST(test_what_gnuplot_complains_of_is_told),
         TEST(test_interrupt_while_gnuplot_draws),
         TEST(test_more_rows_than_can_be_drawn),
