@@ -5,6 +5,7 @@
  */
 #include "merge.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <uv.h>
 
@@ -162,12 +163,41 @@ static size_t choose_best(const merger *m)
     return k;
 }
 
-static size_t sort_all(const merger *m)
+/* An entry beside the beginning of its key, so that most comparisons touch nothing else. */
+typedef struct item {
+    uint64_t begin;
+    const entry *entry;
+} item;
+
+static int by_item(const void *a, const void *b)
 {
+    const item *x = a, *y = b;
+    if (x->begin != y->begin)
+        return x->begin < y->begin ? -1 : 1;
+    return by_key(&x->entry, &y->entry);
+}
+
+static uint64_t begin_of(const entry *e)
+{
+    uint64_t begin = 0;
+    size_t len = e->len & YK__KEY_MAX;
+    memcpy(&begin, e->key, len < sizeof begin ? len : sizeof begin);
+    return be64toh(begin);
+}
+
+static int sort_all(const merger *m, size_t *n)
+{
+    item *items = malloc((m->n + 1) * sizeof *items);
+    if (!items)
+        return UV_ENOMEM;
     for (size_t i = 0; i < m->n; i++)
-        m->order[i] = entry_at(m, i);
-    qsort(m->order, m->n, sizeof *m->order, by_key);
-    return m->n;
+        items[i] = (item){ begin_of(entry_at(m, i)), entry_at(m, i) };
+    qsort(items, m->n, sizeof *items, by_item);
+    for (size_t i = 0; i < m->n; i++)
+        m->order[i] = items[i].entry;
+    free(items);
+    *n = m->n;
+    return 0;
 }
 
 /* The first poisoned key by bytes, or NULL. */
@@ -293,8 +323,11 @@ static int order_and_return(yk_job *job, merger *m)
     if (!m->order)
         return UV_ENOMEM;
     const entry *poisoned = find_poisoned(m);
-    if (!poisoned)
-        return return_records(job, m, m->arg->top ? choose_best(m) : sort_all(m), 0);
+    if (!poisoned) {
+        size_t n = m->arg->top ? choose_best(m) : 0;
+        int err = m->arg->top ? 0 : sort_all(m, &n);
+        return err ? err : return_records(job, m, n, 0);
+    }
     int code;
     memcpy(&code, poisoned + 1, sizeof code);
     m->order[0] = poisoned;
