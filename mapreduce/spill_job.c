@@ -77,6 +77,9 @@ static int fail(const spiller *s, int err)
     if (err >= 0 || err == YK_ECANCELED || err == UV_ENOMEM)
         return err;
     const char *path = s->kway.failed ? s->kway.failed : s->path;
+    if (err == UV_ENOSPC || err == UV_EFBIG)
+        return yk_job_fail(s->job, err, "%.100s: %s (for what does not fit into memory)", path,
+                           yk_strerror(err));
     return yk_job_fail(s->job, err, "%.120s: a spilled run: %s", path, yk_strerror(err));
 }
 
