@@ -13,8 +13,9 @@
 #include "executor/error.h"
 #include "fuzz.h"
 
-#define MOST_TEXT ((size_t)1 << 18) /* a few bytes can stand for very many: no more is looked at \
-                                     */
+#define MOST_TEXT                                                                  \
+    ((size_t)1 << 18) /* a few bytes can stand for very many: no more is looked at \
+                       */
 
 typedef struct text {
     char *at;
