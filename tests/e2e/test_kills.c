@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -81,12 +82,18 @@ static bool reaches(const tool *t, unsigned runs)
     return !has_ended(t);
 }
 
+/* By its descriptor: the number may be another's when it has died meanwhile. */
+static void kill_member(const family *f, int i)
+{
+    syscall(SYS_pidfd_send_signal, f->member[i].pidfd, SIGKILL, NULL, 0);
+}
+
 static void kill_all(tool *t)
 {
     family f = family_of(t);
     kill(t->pid, SIGKILL);
     for (int i = 0; i < f.n; i++)
-        kill(f.member[i].pid, SIGKILL);
+        kill_member(&f, i);
     tool_wait(t);
     assert_int_equal(t->status, -SIGKILL);
     family_wait_gone(&f);
@@ -99,7 +106,7 @@ static void kill_workers(tool *t, bool all)
     unsigned chosen = f.workers ? random_below((unsigned)f.workers) : 0;
     for (int i = 0; i < f.n; i++)
         if (f.member[i].worker && (all || chosen-- == 0))
-            kill(f.member[i].pid, SIGKILL);
+            kill_member(&f, i);
     family_close(&f);
 }
 
