@@ -28,9 +28,13 @@ static terminal *at_terminal(const char *const *argv)
     struct winsize size = { .ws_row = 24, .ws_col = 80 };
     *t = (terminal){ 0 };
     snprintf(path, sizeof path, "%s/%s", YOKE_BUILD_DIR, argv[0]);
-    t->pid = forkpty(&t->fd, NULL, NULL, &size);
-    assert_true(t->pid >= 0);
-    if (t->pid == 0) {
+    pid_t pid = forkpty(&t->fd, NULL, NULL, &size);
+    if (pid < 0) {
+        open_terminals--; /* and no -1 for kill() */
+        fail_msg("no terminal: %s", strerror(errno));
+    }
+    t->pid = pid;
+    if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         execv(path, (char *const *)(uintptr_t)argv);
         _exit(127);
