@@ -1,6 +1,7 @@
 /* mapreduce/journal.c - the directory of a job that can be resumed. */
 #include "journal.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -91,17 +92,19 @@ static int write_whole(int fd, const char *bytes, size_t len)
     return fsync(fd) == 0 ? 0 : negative_errno();
 }
 
-/* Under another name first, so that it is there whole or not at all. Leaves it open. */
-static int write_job(const char *folder, const char *text, int *fd)
+/* Under another name first, so that it is there whole or not at all. */
+static int write_job(const char *folder, const char *text)
 {
     size_t size = 0;
     char *bytes = pack_text(text, &size), *temp = path_in(folder, "job.tmp"),
          *path = path_in(folder, "job");
-    int err = bytes && temp && path ? 0 : UV_ENOMEM;
+    int err = bytes && temp && path ? 0 : UV_ENOMEM, fd = -1;
     if (!err) {
-        *fd = open(temp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        err = *fd < 0 ? negative_errno() : write_whole(*fd, bytes, size);
+        fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        err = fd < 0 ? negative_errno() : write_whole(fd, bytes, size);
     }
+    if (fd >= 0)
+        close(fd);
     if (!err && rename(temp, path) != 0)
         err = negative_errno();
     if (!err)
@@ -127,10 +130,23 @@ static int read_job(int fd, char **text)
 
 /* ---- Opening ------------------------------------------------------------------------------- */
 
+static bool is_numbered(const char *name, const char *what)
+{
+    size_t len = strlen(what);
+    return strncmp(name, what, len) == 0 && isdigit((unsigned char)name[len]) &&
+           name[len + strspn(name + len, "0123456789-.tmp")] == '\0';
+}
+
+/* But for the lock. */
 static bool is_ours(const char *name)
 {
     return strcmp(name, "job") == 0 || strcmp(name, "job.tmp") == 0 || strcmp(name, "work") == 0 ||
-           strncmp(name, "run-", 4) == 0 || strncmp(name, "early-", 6) == 0;
+           is_numbered(name, "run-") || is_numbered(name, "early-");
+}
+
+static bool is_run(const char *name)
+{
+    return is_numbered(name, "run-") && !strchr(name, '.');
 }
 
 /* A folder with something else in it was named by mistake. */
@@ -141,7 +157,7 @@ static int refuse_strange_folder(yk__engine *e)
         return explain(e, negative_errno());
     bool strange = false;
     for (struct dirent *d; (d = readdir(dir)) != NULL;)
-        strange |= d->d_name[0] != '.' && !is_ours(d->d_name);
+        strange |= d->d_name[0] != '.' && !is_ours(d->d_name) && strcmp(d->d_name, "lock") != 0;
     closedir(dir);
     return strange
                ? yk__explain(e, UV_ENOTEMPTY, "%s: is not empty and has no journal", e->o.journal)
@@ -172,11 +188,11 @@ static int refuse_pipes(yk__engine *e)
     return 0;
 }
 
-static int compare_jobs(yk__engine *e, char *now)
+static int compare_jobs(yk__engine *e, int fd, char *now)
 {
     char *then = NULL;
     unsigned long long seed = 0;
-    int err = read_job(e->journal.fd, &then);
+    int err = read_job(fd, &then);
     if (!err)
         err = yk__job_text_chosen(then, &e->journal.piece, &seed);
     const char *what = err ? NULL : yk__job_text_differs(then, now);
@@ -192,24 +208,50 @@ static int compare_jobs(yk__engine *e, char *now)
     return 0;
 }
 
+/* Until it is locked nothing is touched. A lock without a name is that of a job which is just
+ * ending. */
+static int lock(yk__engine *e)
+{
+    char *path = path_in(e->journal.folder, "lock");
+    if (!path)
+        return UV_ENOMEM;
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int err = fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0 ? negative_errno() : 0;
+    struct stat st;
+    free(path);
+    if (!err && (fstat(fd, &st) != 0 || st.st_nlink == 0))
+        err = UV_EAGAIN;
+    if (!err) {
+        e->journal.fd = fd;
+        return 0;
+    }
+    if (fd >= 0)
+        close(fd);
+    return err == UV_EAGAIN ? yk__explain(e, UV_EBUSY, "%s: another job is using it", e->o.journal)
+                            : explain(e, err);
+}
+
 static int open_job(yk__engine *e, char *text)
 {
     char *path = path_in(e->journal.folder, "job");
     if (!path)
         return UV_ENOMEM;
-    e->journal.fd = open(path, O_RDWR | O_CLOEXEC);
+    int err = access(path, F_OK) == 0 ? 0 : refuse_strange_folder(e), fd = -1;
+    if (!err)
+        err = lock(e);
+    if (!err && (fd = open(path, O_RDONLY | O_CLOEXEC)) < 0 && errno != ENOENT)
+        err = explain(e, negative_errno());
     free(path);
-    bool is_new = e->journal.fd < 0 && errno == ENOENT;
-    int err = e->journal.fd < 0 && !is_new ? explain(e, negative_errno()) : 0;
-    if (!err && is_new)
-        err = refuse_strange_folder(e);
-    if (!err && is_new)
+    if (!err && fd >= 0) {
+        err = compare_jobs(e, fd, text);
+    } else if (!err) {
         remove_ours(e->journal.folder);
-    if (!err && is_new && (err = write_job(e->journal.folder, text, &e->journal.fd)) != 0)
-        explain(e, err);
-    if (!err && flock(e->journal.fd, LOCK_EX | LOCK_NB) != 0)
-        err = yk__explain(e, UV_EBUSY, "%s: another job is using it", e->o.journal);
-    return !err && !is_new ? compare_jobs(e, text) : err;
+        err = write_job(e->journal.folder, text);
+        err = err ? explain(e, err) : 0;
+    }
+    if (fd >= 0)
+        close(fd);
+    return err;
 }
 
 int yk__journal_open(yk__engine *e, size_t piece_now)
@@ -317,11 +359,6 @@ static int load_run(yk__engine *e, yk__run_tools *tools, const char *name)
     yk__explain(e, err, "%s: %s; remove the directory to begin again", path, yk_strerror(err));
     free(path);
     return err;
-}
-
-static bool is_run(const char *name)
-{
-    return strncmp(name, "run-", 4) == 0 && !strchr(name, '.');
 }
 
 static int load_runs(yk__engine *e, DIR *dir)
@@ -450,11 +487,20 @@ static bool has_runs(const char *folder)
     return found;
 }
 
+static void remove_lock(const char *folder)
+{
+    char *path = path_in(folder, "lock");
+    if (path)
+        unlink(path);
+    free(path);
+}
+
 void yk__journal_close(yk__engine *e, bool well)
 {
     yk__journal *j = &e->journal;
     if (j->fd >= 0 && j->on && (well || !has_runs(j->folder))) {
         remove_ours(j->folder);
+        remove_lock(j->folder);
         rmdir(j->folder);
     }
     if (j->on && j->fd >= 0)

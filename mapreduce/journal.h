@@ -2,10 +2,11 @@
  *
  * A journal is a directory:
  *
+ *     lock         locked while a job uses it
  *     job          which job it is: "YKJRN01\n", then one zstd frame of text with a checksum
- *     run-N        results of some pieces, as one sorted run (run_file.h). Its note says which
- * pieces early-N-I    what a worker wrote of one piece before its end; counts if a run's note says
- * so work/        what need not outlive this process
+ *     run-N        a sorted run (run_file.h) of some pieces' results; its note says of which
+ *     early-N-I    what a worker wrote of one piece before its end; counts if a note says so
+ *     work/        what need not outlive this process
  *
  * A run is written under another name, synced, and renamed; so it is there whole or not at all, and
  * a piece is finished when a run that names it is there. No list has to be kept beside them. The
@@ -41,7 +42,7 @@ typedef struct yk__finished {
 typedef struct yk__journal {
     bool on;      /* there is one */
     char *folder; /* its directory, absolute */
-    int fd;       /* of `job`, which is locked */
+    int fd;       /* of `lock`, which is locked; -1: it is not ours */
     size_t piece; /* bytes of text in one, as it was chosen then; 0: to be chosen now */
 } yk__journal;
 

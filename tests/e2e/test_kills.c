@@ -244,6 +244,29 @@ static void leave_journal(void)
         tool_free(&refused);                                                                  \
     } while (0)
 
+static int lock_journal(void)
+{
+    int fd = open(in_folder("journal"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int lock = openat(fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(flock(lock, LOCK_EX | LOCK_NB), 0);
+    close(fd);
+    return lock;
+}
+
+/* Another job has just begun, and finished nothing yet. */
+static void test_journal_in_use_is_left_alone(void **state)
+{
+    (void)state;
+    make_inputs();
+    shell("mkdir '%s' && echo job >'%s/job'", in_folder("journal"), in_folder("journal"));
+    int lock = lock_journal();
+    assert_refused("another job is using it", "count", in_folder("in"), "-o", in_folder("out"));
+    shell("rm '%s/job'", in_folder("journal")); /* not even that */
+    assert_refused("another job is using it", "count", in_folder("in"), "-o", in_folder("out"));
+    shell("test -e '%s/lock'", in_folder("journal"));
+    close(lock);
+}
+
 static void test_journal_of_another_job(void **state)
 {
     (void)state;
@@ -255,12 +278,9 @@ static void test_journal_of_another_job(void **state)
     assert_refused("journal of another job (other options)", "top", in, gz, "-o", out);
     assert_refused("journal of another job (other inputs)", "count", in, "-o", out);
     assert_refused("in.gz", "count", gz, in, "-o", out);
-    int fd = open(in_folder("journal"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int job = openat(fd, "job", O_RDONLY | O_CLOEXEC);
-    assert_int_equal(flock(job, LOCK_EX | LOCK_NB), 0);
+    int lock = lock_journal();
     assert_refused("another job is using it", "count", in, gz, "-o", out);
-    close(job);
-    close(fd);
+    close(lock);
     tool t = start("threads"); /* none of this has harmed it */
     assert_answer(&t);
     assert_true(resumed_splits(&t) > 0);
@@ -294,7 +314,12 @@ static void test_folders_and_inputs_that_cannot_be(void **state)
     shell("mkdir '%s' && echo precious >'%s/file'", in_folder("journal"), in_folder("journal"));
     assert_refused("is not empty and has no journal", "count", in_folder("in"), "-o",
                    in_folder("out"));
-    shell("grep -q precious '%s/file' && rm -r '%s'", in_folder("journal"), in_folder("journal"));
+    shell("grep -q precious '%s/file' && rm '%s/file'", in_folder("journal"), in_folder("journal"));
+    shell("echo precious >'%s/run-5k.csv'", in_folder("journal"));
+    assert_refused("is not empty and has no journal", "count", in_folder("in"), "-o",
+                   in_folder("out"));
+    shell("grep -q precious '%s/run-5k.csv' && rm -r '%s'", in_folder("journal"),
+          in_folder("journal"));
     shell("mkfifo '%s'", in_folder("fifo"));
     int fd = open(in_folder("fifo"), O_RDWR | O_CLOEXEC);
     assert_refused("cannot be read again", "count", in_folder("fifo"), "-o", in_folder("out"));
@@ -324,6 +349,7 @@ int main(void)
         TEST(test_killed_at_random),
         TEST(test_interrupted_while_it_spills),
         TEST(test_journal_of_another_job),
+        TEST(test_journal_in_use_is_left_alone),
         TEST(test_damaged_journal),
         TEST(test_folders_and_inputs_that_cannot_be),
         TEST(test_failed_job_without_anything_finished_leaves_no_journal),
