@@ -73,7 +73,8 @@ static int hand_on(yk__results *r)
     const char *at = r->at;
     yk__run_next(&at, r->at + r->len, grouped, &view);
     r->len = 0;
-    return r->put(r->to, &view);
+    r->err = r->put(r->to, &view);
+    return r->err;
 }
 
 int yk__results_add(yk__results *r, yk_str key, yk_str value)
@@ -219,8 +220,7 @@ int yk__reduce(const yk__reduce_call *call, yk__sorted *from, yk__results *resul
             break;
         ++*keys;
         *code = reduce_key(&r, call, results);
-        if (yk_job_cancelled(call->job))
-            err = YK_ECANCELED;
+        err = yk_job_cancelled(call->job) ? YK_ECANCELED : results->err;
     }
     err = r.have < 0 ? r.have : err;
     if (!err && *code)

@@ -35,6 +35,7 @@ typedef struct yk__results {
     /* NULL: they are kept. Else each is handed on at once, and only a key that failed is kept. */
     int (*put)(void *to, const yk__view *result);
     void *to;
+    int err; /* what put returned; the key that was reduced is not to blame */
 } yk__results;
 
 #define YK__SAME_KEY UINT32_MAX
@@ -63,7 +64,7 @@ typedef struct yk__reduce_call {
 
 /* Reduces all keys into `results`, whose memory is the caller's to free, also after an error.
  * *keys: how many there were. *code: if one failed, its error, and then the results are that one
- * key, poisoned. Errors: of `from`, UV_ENOMEM, YK_ECANCELED. */
+ * key, poisoned. Errors: of `from` and of `put`, UV_ENOMEM, YK_ECANCELED. */
 int yk__reduce(const yk__reduce_call *call, yk__sorted *from, yk__results *results, uint64_t *keys,
                int *code);
 

@@ -43,6 +43,8 @@ static int spill_rest(yk__engine *e)
                 break;
         }
         for (size_t i = 0; i < n; i++) {
+            if (err)
+                yk_future_cancel(flying[i]->task.future);
             int own = await_batch(e, flying[i]);
             err = err ? err : own;
         }

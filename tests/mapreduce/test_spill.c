@@ -418,6 +418,52 @@ static void test_full_disk(void **state)
     remove_files();
 }
 
+static int map_one(yk_split *split, yk_emitter *out, void *arg)
+{
+    (void)split;
+    (void)arg;
+    return yk_emit_bytes(out, (yk_str){ "key", 3 }, (yk_str){ "value", 5 });
+}
+
+static int reduce_to_much(yk_str key, yk_values *values, yk_emitter *out, void *arg)
+{
+    (void)values;
+    (void)arg;
+    char noise[64];
+    for (unsigned i = 0, random = 1; i < 20000; i++) {
+        for (unsigned k = 0; k < sizeof noise; k++)
+            noise[k] = (char)((random = random * 1103515245u + 12345u) >> 24);
+        yk_emit_bytes(out, key, (yk_str){ noise, sizeof noise });
+    }
+    return 0;
+}
+
+/* With a journal, even the smallest job goes through files. */
+static void test_full_disk_is_not_the_fault_of_a_key(void **state)
+{
+    (void)state;
+    const char *files[] = { write_file("in", "line\n", 5), NULL };
+    struct rlimit before, small = { 100000, RLIM_INFINITY };
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small.rlim_max = before.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    int err = yk_mapreduce(.inputs = files, .map = map_one, .reduce = reduce_to_much,
+                           .sink = yk_sink_tsv(in_folder("out")), .workers = WORKERS,
+                           .journal = in_folder("journal"), .report = &report);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(err, UV_EFBIG);
+    assert_non_null(strstr(report.message, "/journal/work/part-"));
+    assert_int_equal(count_entries(), 2);
+    assert_int_equal(yk_mapreduce(.inputs = files, .map = map_one, .reduce = reduce_to_much,
+                                  .sink = yk_sink_tsv(in_folder("out")), .workers = WORKERS,
+                                  .journal = in_folder("journal"), .report = &report),
+                     0);
+    assert_int_equal(report.stats.resumed_splits, 1);
+    assert_int_equal(count_entries(), 2);
+    remove_files();
+}
+
 static bool spoiled;
 
 /* arg: what is done to the runs when the merge begins. */
@@ -489,6 +535,7 @@ int main(void)
         cmocka_unit_test(test_too_little_memory_is_refused),
         cmocka_unit_test(test_folder_that_is_not_there),
         cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_full_disk_is_not_the_fault_of_a_key),
         cmocka_unit_test(test_damaged_runs),
     };
     return cmocka_run_group_tests_name("mapreduce/spill", tests, make_folder_and_wait,
