@@ -1,5 +1,6 @@
 /* mapreduce/ngram/info.c - ngram info: what a file is and what is in it. */
 #include <inttypes.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +60,7 @@ static void put_fact(sheet *s, const char *name, yk_str value, bool number)
         ngram_write_spaces(s->to, strlen(name) < 14 ? 14 - strlen(name) : 1);
     else
         yk_write_text(s->to, "\t");
-    yk_write(s->to, value.at, value.len);
+    ngram_write_padded(s->to, value, ngram_shown_width(value)); /* a store says what it likes */
     yk_write_text(s->to, "\n");
 }
 
@@ -221,6 +222,7 @@ static int write_all(const info_options *o, const ngram_words *files, const ngra
     if (!to)
         return UV_ENOMEM;
     to->out = out;
+    setlocale(LC_CTYPE, "C.UTF-8"); /* for wcwidth */
     for (size_t i = 0; i < files->count; i++) {
         const char *name = strcmp(files->at[i], "-") == 0 ? "standard input" : files->at[i];
         sheet s = { .to = to, .form = o->form, .name = { name, strlen(name) } };

@@ -236,6 +236,26 @@ static void test_what_it_says_of_itself(void **state)
     ngram_store_close(s);
 }
 
+/* A terminal gets nothing that would do something to it. */
+static void test_what_it_says_is_only_shown(void **state)
+{
+    (void)state;
+    const char *file = write_text("rows", "a\t1900\t3\t1\n");
+    run_well(tool_run("index", file, "-o", in_folder("store"), "--release", "a\033[2J\nb",
+                      "--language",
+                      "fran\xc3\xa7"
+                      "ais"));
+    static const char *const forms[] = { "table", "tsv" };
+    for (int i = 0; i < 2; i++) {
+        tool t = tool_run("info", in_folder("store"), "--format", forms[i]);
+        assert_int_equal(t.status, 0);
+        assert_non_null(strstr(t.out, "a\\x1b[2J\\x0ab\n"));
+        assert_non_null(strstr(t.out, "fran\xc3\xa7"
+                                      "ais\n"));
+        tool_free(&t);
+    }
+}
+
 static void check_verify(const char *store, int status, const char *said)
 {
     tool t = tool_run("verify", store);
@@ -295,6 +315,7 @@ int main(void)
         cmocka_unit_test_teardown(test_true_rows_equal_awk, empty_folder),
         cmocka_unit_test_teardown(test_the_same_bytes_however_it_is_made, empty_folder),
         cmocka_unit_test_teardown(test_what_it_says_of_itself, empty_folder),
+        cmocka_unit_test_teardown(test_what_it_says_is_only_shown, empty_folder),
         cmocka_unit_test_teardown(test_stores_are_verified_and_described, empty_folder),
         cmocka_unit_test_teardown(test_readers_keep_the_old_store, empty_folder),
     };
