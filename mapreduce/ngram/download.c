@@ -52,7 +52,8 @@ typedef struct download {
     uint64_t total;      /* of the whole file; 0: not known */
     uint64_t range_from; /* what the answer says of itself */
     bool has_range;
-    char tag[TAG_SIZE]; /* of the version that is here, "": none is known */
+    char answer_tag[TAG_SIZE]; /* which may be that of an error's page */
+    char tag[TAG_SIZE];        /* of the version that is here, "": none is known */
     int write_error;
 } download;
 
@@ -213,10 +214,11 @@ static size_t take_header(char *bytes, size_t one, size_t n, void *arg)
     if (strncmp(line, "HTTP/", 5) == 0) { /* the last of several answers is the one */
         d->has_range = false;
         d->total = 0;
+        d->answer_tag[0] = '\0';
     } else if (is_header(line, n, "Content-Range:", value)) {
         read_range(d, value);
     } else if (is_header(line, n, "ETag:", value) && strncmp(value, "W/", 2) != 0) {
-        snprintf(d->tag, TAG_SIZE, "%s", value);
+        snprintf(d->answer_tag, TAG_SIZE, "%s", value);
     }
     return n;
 }
@@ -234,8 +236,12 @@ static bool begin_body(download *d, long status)
         d->whole_sent = d->state->have > 0;
     else if (!d->has_range || d->range_from != d->state->have)
         return false;
+    if (d->whole_sent)
+        return false;
+    if (status == 200 || d->answer_tag[0])
+        snprintf(d->tag, TAG_SIZE, "%s", d->answer_tag);
     save_tag(d);
-    return !d->whole_sent;
+    return true;
 }
 
 /* An error's page is not looked at. Returns less than `n` to end the transfer. */

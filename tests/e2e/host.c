@@ -15,6 +15,7 @@
  *   short       says, and sends, 1,000 bytes less than there are
  *   long        says 1,000 bytes more than there are, and hangs up
  *   busy        503 for the first two requests of each file, then good
+ *   errors      as breaks, and every second answer is a 503 with a mark (ETag) of its own
  *   down        503
  *   page        200, and a page of HTML
  *   damaged     a byte in the middle is another one
@@ -113,7 +114,8 @@ static int hang_up(const answer *a)
 static size_t most_bytes(const answer *a, size_t length)
 {
     bool first = a->times == 0;
-    if (is(a, "breaks") || is(a, "changes") || (first && (is(a, "stalls") || is(a, "stuck"))))
+    if (is(a, "breaks") || is(a, "changes") || is(a, "errors") ||
+        (first && (is(a, "stalls") || is(a, "stuck"))))
         return PIECE;
     return is(a, "stuck") ? 0 : length;
 }
@@ -176,6 +178,8 @@ static int serve_file(answer *a, const char *path, const char *name)
         return yk_sleep_until(YK_FOREVER);
     if (is(a, "down") || (is(a, "busy") && a->times < 2))
         return say(a->to, "503 Service Unavailable", "", "later\n");
+    if (is(a, "errors") && a->times % 2)
+        return say(a->to, "503 Service Unavailable", "ETag: \"error\"\r\n", "later\n");
     if (is(a, "page"))
         return say(a->to, "200 OK", "", "<h1>Sign in</h1>\n");
     if (is(a, "moved")) {

@@ -336,6 +336,15 @@ static void test_a_server_that_breaks_off_is_asked_for_the_rest(void **state)
     assert_int_equal(n.ranges, n.requests - 1);
 }
 
+static void test_the_mark_of_an_error_is_not_that_of_the_file(void **state)
+{
+    (void)state;
+    check_comes("errors");
+    numbers n = host_numbers();
+    assert_int_equal(n.requests, 2 * ((served_size + 99999) / 100000) - 1);
+    assert_int_equal(n.ranges, n.requests - 1);
+}
+
 static void test_a_server_that_stalls_is_asked_again(void **state)
 {
     (void)state;
@@ -582,6 +591,7 @@ int main(void)
         TEST(test_a_good_server),
         TEST(test_servers_with_faults),
         TEST(test_a_server_that_breaks_off_is_asked_for_the_rest),
+        TEST(test_the_mark_of_an_error_is_not_that_of_the_file),
         TEST(test_a_server_that_stalls_is_asked_again),
         TEST(test_a_file_that_changes_is_loaded_from_its_beginning),
         TEST(test_a_damaged_beginning_is_found_out),
