@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "data/lmdb_pages.h"
 #include "data/store.h"
 #include "executor/error.h"
 
@@ -431,6 +432,86 @@ static void test_one_wrong_bit(void **state)
     bytes_free(&b);
 }
 
+/* ---- Fields that lie, with checksums that are right ------------------------------------------ */
+
+enum { PAGE = 4096, PAGE_HEADER = 16 };
+
+static volatile unsigned read_sum; /* so that every byte is read */
+
+static void read_everything(const char *path)
+{
+    ngram_store *s;
+    ngram_cursor *c;
+    ngram_item item;
+    int got = ngram_store_open(&s, path, NULL, 0);
+    if (got == 0) {
+        assert_int_equal(ngram_cursor_new(&c, s), 0);
+        for (got = ngram_cursor_seek(c, "", 0, &item); got == 1; got = ngram_cursor_next(c, &item))
+            read_sum += yk__page_checksum(item.ngram, item.length) +
+                          yk__page_checksum(item.packed, item.size);
+        ngram_cursor_free(c);
+        ngram_store_close(s);
+    }
+    assert_true(got == 0 || got == YK_ECORRUPT || got == YK_EFORMAT || got == YK_ETRUNCATED);
+}
+
+static void put_page(int fd, size_t pages, size_t number, const uint8_t *page)
+{
+    uint32_t sum = yk__page_checksum(page, PAGE);
+    off_t at = (off_t)(pages * PAGE + number * sizeof sum);
+    assert_int_equal(pwrite(fd, page, PAGE, (off_t)(number * PAGE)), PAGE);
+    assert_int_equal(pwrite(fd, &sum, sizeof sum, at), sizeof sum);
+}
+
+/* A field of two bytes has one extreme value after the other. */
+static void try_extremes(int fd, const char *path, size_t pages, size_t number, const uint8_t *page,
+                         size_t at)
+{
+    static const uint16_t extremes[] = {
+        0, 1, 2, 300, 511, 4080, 4090, 4095, 0x7ffe, 0xfffe, 0xffff
+    };
+    uint8_t changed[PAGE];
+    for (size_t i = 0; i < sizeof extremes / sizeof *extremes; i++) {
+        memcpy(changed, page, PAGE);
+        memcpy(changed + at, &extremes[i], sizeof extremes[i]);
+        put_page(fd, pages, number, changed);
+        read_everything(path);
+    }
+}
+
+/* The page's header, and of each of its nodes the offset and the header. */
+static void lie_in_page(int fd, const char *path, size_t pages, size_t number, const uint8_t *page)
+{
+    uint16_t flags, lower, node;
+    memcpy(&flags, page + 10, sizeof flags);
+    memcpy(&lower, page + 12, sizeof lower);
+    for (size_t at = 0; at < PAGE_HEADER; at += 2)
+        try_extremes(fd, path, pages, number, page, at);
+    for (size_t at = PAGE_HEADER; (flags == 1 || flags == 2) && at < lower; at += 2) {
+        memcpy(&node, page + at, sizeof node);
+        try_extremes(fd, path, pages, number, page, at);
+        for (size_t field = 0; field < 8; field += 2)
+            try_extremes(fd, path, pages, number, page, node + field);
+    }
+}
+
+static void test_no_field_is_believed(void **state)
+{
+    (void)state;
+    const char *path = make_store("store", 110); /* two levels, a large value, long n-grams */
+    bytes b = load_file(path);
+    size_t pages = b.size / (PAGE + sizeof(uint32_t));
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    for (size_t number = 0; number < pages; number++) {
+        const uint8_t *page = (const uint8_t *)b.data + number * PAGE;
+        lie_in_page(fd, path, pages, number, page);
+        put_page(fd, pages, number, page);
+    }
+    close(fd);
+    bytes_free(&b);
+}
+
 static int stop(uint64_t ngrams, void *arg)
 {
     *(uint64_t *)arg = ngrams;
@@ -563,6 +644,7 @@ int main(void)
         cmocka_unit_test(test_files_that_are_no_stores),
         cmocka_unit_test(test_a_store_that_was_cut),
         cmocka_unit_test(test_one_wrong_bit),
+        cmocka_unit_test(test_no_field_is_believed),
         cmocka_unit_test(test_a_store_that_shrinks_while_it_is_read),
         cmocka_unit_test(test_verifying_can_be_stopped),
         cmocka_unit_test(test_equal_input_gives_equal_stores),
