@@ -299,9 +299,11 @@ static bool next_finished(const char **at, const char *end, yk__finished *f, yk_
 
 static int remember(yk__engine *e, const yk__finished *piece, const yk__flaw *bad)
 {
-    if (piece->file >= e->n_files || piece->piece >= YK__PIECES_MAX)
+    if (piece->file >= e->n_files || piece->piece >= YK__PIECES_MAX || piece->early > YK__EARLY_MAX)
         return YK_ECORRUPT;
     yk__file *f = &e->files[piece->file];
+    if (piece->piece < f->n_done && f->done[piece->piece].is)
+        return YK_ECORRUPT; /* it would count twice */
     if (piece->piece >= f->n_done) {
         size_t n = (size_t)piece->piece * 2 + 64;
         yk__done *done = realloc(f->done, n * sizeof *done);

@@ -226,16 +226,32 @@ static int link_temp(yk__output *out)
     return UV_EEXIST;
 }
 
+/* The name is given, so it is too late for an error. */
+static void sync_directory(const char *target)
+{
+    char *dir = directory_of(target);
+    int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+    free(dir);
+}
+
 int yk__output_commit(yk__output *out)
 {
     int err = 0;
     if (!out->direct) {
         if (out->mode && fchmod(out->fd, out->mode) != 0)
             err = negative_errno();
+        if (!err && out->durable && fsync(out->fd) != 0)
+            err = negative_errno();
         if (!err && !out->temp)
             err = link_temp(out);
         if (!err && rename(out->temp, out->target) != 0)
             err = negative_errno();
+        if (!err && out->durable)
+            sync_directory(out->target);
         if (err) {
             yk__output_abandon(out);
             return err;

@@ -20,6 +20,7 @@ typedef struct yk__output {
     bool direct;    /* written to as it is: standard output, a device, a FIFO */
     bool borrowed;  /* the descriptor is not ours to close */
     bool paced;     /* a write may block, so it is done in pieces for which there is room */
+    bool durable;   /* a commit returns when it is on the disk; for the caller to set */
     mode_t mode;    /* what the file is to have, 0: as it was made */
     char *target;   /* where it is to be, symbolic links resolved */
     char *temp;     /* its name until then; NULL: it has none yet */

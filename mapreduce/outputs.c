@@ -31,6 +31,7 @@ static int open_one(yk__engine *e, const char *path)
     int err = yk__output_open(output, path);
     if (err)
         return yk__explain(e, err, "%s: %s", path ? path : name_of(e), yk_strerror(err));
+    output->durable = e->journal.on; /* which goes when the output has its name */
     e->n_outputs++;
     return refuse_input(e, output);
 }

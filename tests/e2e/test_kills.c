@@ -302,6 +302,11 @@ static void test_damaged_journal(void **state)
     assert_refused("remove the directory to begin again", "count", in, gz, "-o", out);
     shell("rm -r '%s' && cp -r '%s' '%s'", in_folder("journal"), in_folder("copy"),
           in_folder("journal"));
+    shell("for f in '%s'/run-*; do cp \"$f\" '%s/run-1000'; done", in_folder("journal"),
+          in_folder("journal"));
+    assert_refused("remove the directory to begin again", "count", in, gz, "-o", out);
+    shell("rm -r '%s' && cp -r '%s' '%s'", in_folder("journal"), in_folder("copy"),
+          in_folder("journal"));
     shell("printf x | dd of='%s/job' bs=1 seek=40 conv=notrunc 2>/dev/null", in_folder("journal"));
     assert_refused("remove the directory to begin again", "count", in, gz, "-o", out);
     shell("rm -r '%s' '%s'", in_folder("journal"), in_folder("copy"));
