@@ -29,7 +29,7 @@
 #include "arrival.h"
 #include "http.h"
 
-enum { LONGEST_PAUSE_MS = 30000, TAG_SIZE = 200 };
+enum { TAG_SIZE = 200 };
 
 #define PROGRESS ((uint64_t)64 << 10) /* that makes up for the failures before */
 
@@ -395,17 +395,6 @@ static outcome attempt(download *d)
 
 /* ---- All attempts --------------------------------------------------------------------------- */
 
-/* The server may ask for a longer one. */
-static int pause_before(const download *d, int failures)
-{
-    uint64_t ms = d->o->pause_ms << (failures < 16 ? failures - 1 : 15);
-    curl_off_t asked = 0;
-    curl_easy_getinfo(d->easy, CURLINFO_RETRY_AFTER, &asked);
-    if (asked > 0 && (uint64_t)asked * 1000 > ms)
-        ms = (uint64_t)asked * 1000;
-    return yk_sleep_ms(ms < LONGEST_PAUSE_MS ? ms : LONGEST_PAUSE_MS);
-}
-
 static outcome give_up(download *d, outcome last, int tries)
 {
     size_t used = strlen(d->message);
@@ -438,7 +427,7 @@ static outcome try_all(download *d)
             return give_up(d, result, failures);
         if (result == DAMAGED && start_over(d))
             return tell(d, REFUSED, "out of memory or disk");
-        if (pause_before(d, failures))
+        if (yk_sleep_ms(ngram_http_pause(d->o, d->easy, failures)))
             return STOPPED;
     }
 }

@@ -8,7 +8,7 @@
 
 #include "../../loop/task.h"
 
-enum { CONNECT_S = 30, PAGE_MAX = 32 << 20, LARGEST_BUFFER = 256 << 10 };
+enum { CONNECT_S = 30, LONGEST_PAUSE_MS = 30000, PAGE_MAX = 32 << 20, LARGEST_BUFFER = 256 << 10 };
 
 /* libcurl looks at the rate after 100 reads into its buffer at the latest. */
 static uint64_t buffer_size(uint64_t rate)
@@ -36,6 +36,17 @@ void ngram_http_set_up(CURL *easy, const char *url, const ngram_download_options
 bool ngram_http_may_pass(long status)
 {
     return status == 408 || status == 429 || status == 500 || (status >= 502 && status <= 504);
+}
+
+/* The server may ask for a longer one than the usual. */
+uint64_t ngram_http_pause(const ngram_download_options *o, CURL *easy, int failures)
+{
+    uint64_t ms = o->pause_ms << (failures < 16 ? failures - 1 : 15);
+    curl_off_t asked = 0;
+    curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &asked);
+    if (asked > 0 && (uint64_t)asked * 1000 > ms)
+        ms = (uint64_t)asked * 1000;
+    return ms < LONGEST_PAUSE_MS ? ms : LONGEST_PAUSE_MS;
 }
 
 typedef struct page {
@@ -88,7 +99,7 @@ int ngram_http_page(const char *url, const ngram_download_options *o, char **tex
     snprintf(message, NGRAM_DOWNLOAD_MESSAGE, "out of memory");
     bool passes = true;
     for (int failures = 0; easy && passes && failures <= o->retries; failures++) {
-        if (failures && (err = yk_sleep_ms(o->pause_ms << (failures < 8 ? failures : 8))))
+        if (failures && (err = yk_sleep_ms(ngram_http_pause(o, easy, failures))))
             break;
         err = try_page(easy, url, o, &p, &passes, message);
         passes &= err != 0;
