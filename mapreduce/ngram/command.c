@@ -1,11 +1,15 @@
 /* mapreduce/ngram/command.c - reads a command line by the command's table, and runs it. */
 #include "command.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uv.h>
+
+#include "../../executor/error.h"
 
 enum { FIRST = 256, MOST_OPTIONS = 64, WORD = 1 };
 
@@ -36,6 +40,14 @@ int ngram_complain(const ngram_command *command, const char *format, ...)
     else
         fputs("\nTry 'ngram --help'.\n", stderr);
     return NGRAM_USAGE;
+}
+
+int ngram_flush(void)
+{
+    if (fflush(stdout) == 0)
+        return NGRAM_OK;
+    fprintf(stderr, "ngram: standard output: %s\n", yk_strerror(uv_translate_sys_error(errno)));
+    return NGRAM_FAILED;
 }
 
 /* ---- The grammar --------------------------------------------------------------------------- */
@@ -168,7 +180,7 @@ static int read_options(const ngram_command *command, int argc, char **argv, cha
 static int print_version(void)
 {
     puts("ngram (yoke) " NGRAM_VERSION);
-    return fflush(stdout) ? NGRAM_FAILED : NGRAM_OK;
+    return ngram_flush();
 }
 
 static int run_command(const ngram_command *command, int argc, char **argv)

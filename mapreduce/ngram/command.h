@@ -89,6 +89,9 @@ int ngram_run(const ngram_command *const *commands, int argc, char **argv);
 int ngram_complain(const ngram_command *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* What was printed leaves for standard output. NGRAM_OK, or NGRAM_FAILED, and it has said why. */
+int ngram_flush(void);
+
 /* Prints the help of a command, or of the tool, to standard output. */
 int ngram_print_command_help(const ngram_command *command);
 int ngram_print_help(const ngram_command *const *commands);

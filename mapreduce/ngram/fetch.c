@@ -162,7 +162,7 @@ static int print_list(const fetching *f)
 {
     for (size_t i = 0; i < f->parts.count; i++)
         puts(f->parts.at[i].url);
-    return fflush(stdout) ? NGRAM_FAILED : NGRAM_OK;
+    return ngram_flush();
 }
 
 static int fetch(fetching *f, const ngram_release *release)

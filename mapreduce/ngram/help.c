@@ -66,7 +66,7 @@ int ngram_print_command_help(const ngram_command *command)
     print_options(ngram_common_options);
     if (command->examples)
         print_examples(command->examples);
-    return fflush(stdout) ? NGRAM_FAILED : NGRAM_OK;
+    return ngram_flush();
 }
 
 int ngram_print_help(const ngram_command *const *commands)
@@ -79,5 +79,5 @@ int ngram_print_help(const ngram_command *const *commands)
     }
     puts("\n'ngram COMMAND --help' shows the options of a command. --version shows the version.\n"
          "Exit status: 0 all is well, 1 the job failed, 2 wrong usage, 130 interrupted.");
-    return fflush(stdout) ? NGRAM_FAILED : NGRAM_OK;
+    return ngram_flush();
 }

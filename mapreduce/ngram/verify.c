@@ -104,7 +104,7 @@ static int run(const void *options, const ngram_words *files)
         if (status)
             return status;
     }
-    return fflush(stdout) ? NGRAM_FAILED : worst;
+    return ngram_flush() ? NGRAM_FAILED : worst;
 }
 
 static const ngram_option table[] = {

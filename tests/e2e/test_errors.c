@@ -204,6 +204,21 @@ static void test_output_that_cannot_be_written_is_said_before_any_work(void **st
     }
 }
 
+static void test_no_room_for_what_is_printed(void **state)
+{
+    (void)state;
+    static const char *const lines[] = { "--version", "help", "top --help" };
+    if (access("/dev/full", W_OK) != 0)
+        skip();
+    for (int i = 0; i < 3; i++) {
+        size_t len;
+        shell("! '%s/ngram' %s > /dev/full 2> '%s'", YOKE_BUILD_DIR, lines[i], in_folder("err"));
+        char *err = read_bytes(in_folder("err"), &len);
+        assert_string_equal(err, "ngram: standard output: no space left on device\n");
+        free(err);
+    }
+}
+
 static void test_wrong_usage_is_status_2_and_a_hint(void **state)
 {
     (void)state;
@@ -284,6 +299,7 @@ int main(void)
         TEST(test_damaged_archives_are_said_to_be_so),
         TEST(test_inputs_that_cannot_be_read_are_said_before_any_work),
         TEST(test_output_that_cannot_be_written_is_said_before_any_work),
+        TEST(test_no_room_for_what_is_printed),
         TEST(test_wrong_usage_is_status_2_and_a_hint),
         TEST(test_help_and_version),
     };
