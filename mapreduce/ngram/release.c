@@ -20,6 +20,10 @@ int ngram_release_version(const char *date)
     return 0;
 }
 
+/* Parts of version 2: "a", "other", "th", "a_", "_NOUN_". */
+static const char part_letters[] =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+
 /* ---- Names ---------------------------------------------------------------------------------- */
 
 static char *format(const char *pattern, ...) __attribute__((format(printf, 1, 2)));
@@ -189,7 +193,7 @@ static int add_names_on_page(ngram_parts *parts, const ngram_release *r, const c
     prefix[strlen(prefix) - 3] = '\0';
     int err = 0;
     for (const char *at = page; !err && (at = strstr(at, prefix)); at++) {
-        size_t len = strspn(at + strlen(prefix), "abcdefghijklmnopqrstuvwxyz0123456789_");
+        size_t len = strspn(at + strlen(prefix), part_letters);
         char *name = strncmp(at + strlen(prefix) + len, ".gz", 3) == 0
                          ? strndup(at, strlen(prefix) + len + 3)
                          : NULL;
@@ -221,8 +225,20 @@ static bool is_part(const ngram_release *r, const char *part, unsigned count)
 {
     uint64_t number;
     if (r->version == 2)
-        return *part && strspn(part, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(part);
+        return *part && strspn(part, part_letters) == strlen(part);
     return ngram_parse_number(part, &number) && number < count;
+}
+
+/* Of a part that was named twice, one stays. */
+static void drop_repeated(ngram_parts *parts)
+{
+    ngram_part last = parts->at[--parts->count];
+    if (!is_listed(parts, last.name)) {
+        parts->count++;
+        return;
+    }
+    free(last.name);
+    free(last.url);
 }
 
 static int add_chosen(ngram_parts *parts, const ngram_release *r, const char *only, unsigned count,
@@ -237,6 +253,8 @@ static int add_chosen(ngram_parts *parts, const ngram_release *r, const char *on
             err = add_part(parts, r, part, count);
         else
             err = refuse(message, size, part, count);
+        if (!err)
+            drop_repeated(parts);
     }
     free(list);
     return err;

@@ -528,6 +528,8 @@ static void test_names_of_every_release(void **state)
     expect_list(LIST("chi-sim", "3", "20120701", "--only", "aa,totals"),
                 "googlebooks-chi-sim-all-3gram-20120701-aa.gz",
                 "googlebooks-chi-sim-all-totalcounts-20120701.txt", 2);
+    expect_list(LIST("eng", "1", "20200217", "--only", "0,totals,00,1,totals"),
+                "20200217/eng/1-00000-of-00024.gz", "20200217/eng/1-00001-of-00024.gz", 3);
     expect_list(LIST("eng-1M", "2", "20090715"), "googlebooks-eng-1M-totalcounts-20090715.txt",
                 "googlebooks-eng-1M-2gram-20090715-99.csv.zip", 101);
     static const char page[] = "<a href='http://x/1-00000-of-00006.gz'>1</a> <a href=\"x\">";
@@ -541,7 +543,10 @@ static void test_names_of_every_release(void **state)
                                 "<a href='x/googlebooks-fre-all-3gram-20120701-zz.gz'>zz</a>\n";
     serve_bytes("datasetsv2.html", links, strlen(links));
     expect_list(LIST("fre", "2", "20120701"), "googlebooks-fre-all-totalcounts-20120701.txt",
-                "googlebooks-fre-all-2gram-20120701-zz.gz", 3);
+                "googlebooks-fre-all-2gram-20120701-zz.gz", 4);
+    expect_list(LIST("fre", "2", "20120701", "--only", "_NOUN_,a_"),
+                "googlebooks-fre-all-2gram-20120701-_NOUN_.gz",
+                "googlebooks-fre-all-2gram-20120701-a_.gz", 2);
 }
 
 static void test_a_release_that_is_not_there(void **state)
