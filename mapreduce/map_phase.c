@@ -190,14 +190,15 @@ static void end_search(yk__engine *e, const yk__flight *flight)
         yk__search_step(e, flight->where, flight->future);
 }
 
-/* The job is over if it failed: its place in the input is none, so it comes before all. */
+/* The job is over if it failed: its place in the input is none, so it comes before all. Of a job
+ * that has failed it was cancelled. */
 static void end_batch(yk__engine *e, yk__load *batch)
 {
     yk_future *future = yk_future_ref(batch->task.future);
     int err = yk__spill_end(e, batch);
     if (err > 0)
         err = yk__add_flight(e, (yk__flight){ .future = batch->task.future, .batch = batch });
-    if (err < 0 && !(e->failed && err == YK_ECANCELED))
+    if (err < 0 && !e->failed)
         yk__stop_all(e, err);
     yk_future_unref(future);
 }

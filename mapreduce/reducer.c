@@ -189,7 +189,7 @@ static int reduce_key(reducer *r, const yk__reduce_call *call, yk__results *resu
     results->head = (yk__record){ r->view.head.hash, (uint32_t)r->key_len };
     results->key = r->key;
     int err = call->fn((yk_str){ r->key, r->key_len }, &r->values, &out, call->arg);
-    while (r->values.more) /* what the function did not want */
+    while (r->values.more && !yk_job_cancelled(call->job)) /* what the function did not want */
         more_of_key(&r->values);
     return r->poison ? r->poison : err < 0 ? err : out.err;
 }

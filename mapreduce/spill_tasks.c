@@ -68,6 +68,8 @@ int yk__task_end(yk__engine *e, yk__task *t)
     if (yk_future_state(t->future) == YK_DONE)
         return 0;
     const yk_error *error = yk_future_error(t->future);
+    if (error->code == YK_ECANCELED || e->failed) /* why is known already */
+        return error->code;
     if (error->code != YK_ECRASHED || t->tries == YK__TRIES)
         return yk__explain(e, error->code, "%s: %s", t->name, error->message);
     yk_future_unref(t->future);

@@ -1,5 +1,5 @@
 /* Random jobs, each run in many ways: every executor, number of workers, size of pieces and budget
- * of memory. What comes out, output or failure, must be the same to the byte.
+ * of memory; and resumed. What comes out, output or failure, must be the same to the byte.
  *
  *   test_mapreduce_random [SEED [ROUNDS]]     the seed is printed */
 #include "mapreduce/helper.h"
@@ -189,17 +189,25 @@ typedef struct outcome {
     yk_mapreduce_report report;
 } outcome;
 
-static outcome run(const job *j, yk_executor *ex, int workers, size_t split, size_t memory)
+static const char *journal; /* NULL: none */
+
+static outcome run_to(const char *out, const job *j, yk_executor *ex, int workers, size_t split,
+                      size_t memory)
 {
     static outcome o;
     unlink(in_folder("out"));
     o.err = yk_mapreduce(.inputs = j->files, .map = map_lines, .fold = j->fold, .reduce = j->reduce,
                          .combine = j->combine, .top = j->top, .skip_bad_records = j->skip_bad,
-                         .sink = yk_sink_tsv(in_folder("out")), .executor = ex, .workers = workers,
-                         .split_size = split, .memory = memory, .tmp_dir = folder, .arg = j,
-                         .arg_size = sizeof *j, .report = &o.report);
+                         .sink = yk_sink_tsv(out), .executor = ex, .workers = workers,
+                         .journal = journal, .split_size = split, .memory = memory,
+                         .tmp_dir = folder, .arg = j, .arg_size = sizeof *j, .report = &o.report);
     o.output = read_file(in_folder("out"));
     return o;
+}
+
+static outcome run(const job *j, yk_executor *ex, int workers, size_t split, size_t memory)
+{
+    return run_to(in_folder("out"), j, ex, workers, split, memory);
 }
 
 static void check_same(const outcome *a, const outcome *b)
@@ -240,6 +248,24 @@ static size_t least_memory(const job *j, int workers)
 }
 
 static int spilled; /* runs that did not fit */
+static int resumed; /* and those that went on where another had stopped */
+
+/* Runs it until it cannot write its output. */
+static void run_in_vain(const job *j, size_t split)
+{
+    int workers;
+    yk_executor *ex = make_executor(&workers);
+    outcome o = run_to("/dev/full", j, ex, workers, split, 0);
+    assert_null(o.output);
+    assert_int_equal(yk_executor_close(ex), 0);
+}
+
+static void remove_journal(void)
+{
+    char command[400];
+    snprintf(command, sizeof command, "rm -rf '%.300s'", in_folder("journal"));
+    assert_int_equal(system(command), 0);
+}
 
 static void run_in_many_ways(const job *j)
 {
@@ -251,7 +277,14 @@ static void run_in_many_ways(const job *j)
         yk_executor *ex = make_executor(&workers);
         assert_null(yk_executor_error(ex));
         size_t memory = one_in(2) ? 0 : least_memory(j, workers) + below(2 << 20);
-        outcome other = run(j, ex, workers, splits[below(4)], memory);
+        size_t split = splits[below(4)];
+        journal = one_in(3) ? in_folder("journal") : NULL;
+        if (journal && one_in(2))
+            run_in_vain(j, split);
+        outcome other = run(j, ex, workers, split, memory);
+        resumed += other.report.stats.resumed_splits > 0;
+        remove_journal();
+        journal = NULL;
         check_same(&plain, &other);
         spilled += other.report.stats.spilled_bytes > 0;
         free(other.output);
@@ -273,7 +306,7 @@ static void test_random_jobs_end_the_same_however_they_run(void **state)
         unlink(in_folder("out"));
         assert_int_equal(count_entries(), 0);
     }
-    printf("%d runs were spilled\n", spilled);
+    printf("%d runs were spilled, %d resumed\n", spilled, resumed);
 }
 
 int main(int argc, char **argv)
