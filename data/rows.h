@@ -4,9 +4,10 @@
  *   version 2   ngram TAB year TAB match_count TAB volume_count LF          a row for every year
  *   version 3   ngram TAB year,match,volumes TAB year,match,volumes ... LF  a row for every n-gram
  *
- * Which of them is told row by row; pages are checked and left out. An n-gram is bytes without TAB and LF, and not empty; NUL
- * bytes and invalid UTF-8 are bytes like any others. Years are 1 to 9999 in at most four digits,
- * counts are decimal digits and fit 64 bits. A CR before the LF is accepted.
+ * Which of them is told row by row; pages are checked and left out. An n-gram is bytes without TAB
+ * and LF, and not empty; NUL bytes and invalid UTF-8 are bytes like any others. Years are 1 to 9999
+ * in at most four digits, counts are decimal digits and fit 64 bits. A CR before the LF is
+ * accepted.
  *
  *   1. ngram_rows_init()   on a block of whole rows (yk_blocks_next() gives such)
  *   2. ngram_rows_next()   folds a run of neighbouring rows of one n-gram into one group,

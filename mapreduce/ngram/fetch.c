@@ -246,8 +246,7 @@ static const ngram_option what_table[] = {
     { .name = "only",
       .value = "PARTS",
       .help = "these parts, commas between: numbers (versions 1 and 3); a, other, aa, _NOUN_, ... "
-              "(version "
-              "2); totals, the total counts (default: all)",
+              "(version 2); totals, the total counts (default: all)",
       .read = ngram_read_text,
       .at = offsetof(fetch_options, only) },
     { .name = "list",

@@ -57,8 +57,7 @@ const ngram_option ngram_input_table[] = {
       .value = "WHAT",
       .help = "what a malformed row, or one that crashes, does: fail ends the job (default), skip "
               "leaves it out, counts "
-              "it, and "
-              "reports it at the end",
+              "it, and reports it at the end",
       .read = ngram_read_choice,
       .at = offsetof(ngram_input_options, bad_records),
       .words = bad_words },
