@@ -134,10 +134,11 @@ typedef struct yk_mapreduce_options {
     /* A directory, which is made if it is not there: the job goes on where one that was killed has
      * stopped, and can itself be killed and go on so. It is removed when the job has ended well.
      * Finished pieces are taken from it, and those of the last moments done again; the output is
-     * the same to the byte. UV_EINVAL: the journal there is of another job. That is told by the
-     * program's file, the functions, `arg` (so it has no pointers, and nothing undefined), the
-     * other options that matter, and the inputs with their sizes and times. Inputs are regular
-     * files. NULL: no journal. */
+     * the same to the byte. All results go through files there, and `tmp_dir` is not used. Inputs
+     * are regular files. NULL: no journal. UV_EBUSY: another job is using it. UV_ENOTEMPTY: it is
+     * none, and not empty. UV_EINVAL: it is of another job. That is told by the program's file, the
+     * functions, `arg` (so it has no pointers, and nothing undefined), the other options that
+     * matter, and the inputs with their sizes and times. */
     const char *journal;
     size_t split_size; /* bytes of text in a piece; 0: 4 MiB, or less if there is little */
     /* Only the `top` best records, by `rank` of their values, larger first, ties by the bytes of

@@ -116,7 +116,7 @@ const ngram_option ngram_work_table[] = {
     { .name = "temp-dir",
       .value = "DIR",
       .help = "where these files are, until the end (default: $TMPDIR if it is set, else beside "
-              "OUT)",
+              "OUT); with --resume, in its DIR",
       .read = ngram_read_text,
       .at = offsetof(ngram_work_options, temp) },
     { .name = "resume",
