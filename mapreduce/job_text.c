@@ -98,20 +98,29 @@ static bool begins(const char *line, const char *word)
     return strncmp(line, word, strlen(word)) == 0;
 }
 
+/* What was chosen when the job first began: "piece N" and what follows, the last there is, for the
+ * names of files before it may hold anything. The end of the text if there is none. */
+static const char *find_chosen(const char *text)
+{
+    const char *chosen = NULL;
+    for (const char *at = text; (at = strstr(at, "\npiece ")) != NULL; at++)
+        chosen = at + 1;
+    return chosen ? chosen : text + strlen(text);
+}
+
 const char *yk__job_text_differs(const char *then, char *now)
 {
-    const char *line = then;
+    const char *line = then, *end = find_chosen(then);
     char *own = now;
-    while (!begins(line, "piece ") || !begins(own, "piece ")) {
+    const char *own_end = find_chosen(now);
+    while (line < end && own < own_end) {
         size_t len = strcspn(line, "\n"), own_len = strcspn(own, "\n");
         if (len != own_len || memcmp(line, own, len) != 0)
             break;
-        line += len + (line[len] == '\n');
-        own += own_len + (own[own_len] == '\n');
-        if (!*line || !*own)
-            break;
+        line += len + 1;
+        own += own_len + 1;
     }
-    if (begins(line, "piece ") && begins(own, "piece "))
+    if (line >= end && own >= own_end)
         return NULL;
     if (begins(own, "program"))
         return "another version of the program";
@@ -125,8 +134,5 @@ const char *yk__job_text_differs(const char *then, char *now)
 
 int yk__job_text_chosen(const char *text, size_t *piece, unsigned long long *seed)
 {
-    const char *line = strstr(text, "\npiece ");
-    for (const char *next; line && (next = strstr(line + 1, "\npiece ")) != NULL;)
-        line = next; /* the last: names of files may hold anything */
-    return line && sscanf(line, "\npiece %zu\nseed %llu", piece, seed) == 2 ? 0 : YK_ECORRUPT;
+    return sscanf(find_chosen(text), "piece %zu\nseed %llu", piece, seed) == 2 ? 0 : YK_ECORRUPT;
 }
