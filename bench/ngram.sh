@@ -184,7 +184,7 @@ measure_size() {
     for i in 1 2 3; do
         run_once "$top --executor processes $file" | awk '{ printf "%.4f\n", $2 - $1 }'
     done | sort -n | awk -v bytes="$(stat -c %s "$file")" -v rows="$(wc -l <"$file")" -v size="$1" \
-        'NR == 1 { printf "%s\t%d\t%d\t%.3f\t%.2f\t%.0f\n", size, bytes, rows, $1, $1 / rows * 1e9, bytes / $1 / 1e6 }'
+        'NR == 1 { printf "%s\t%.0f\t%.0f\t%.3f\t%.2f\t%.0f\n", size, bytes, rows, $1, $1 / rows * 1e9, bytes / $1 / 1e6 }'
 }
 
 show_sizes() {
@@ -192,7 +192,7 @@ show_sizes() {
     for size in $sizes; do
         echo "a file of $size" >&2
         measure_size "$size"
-    done | tee "$out/sizes.tsv" | awk '{ printf "%-12s %14d %12d %9.3f %9.2f %9.0f\n", $1, $2, $3, $4, $5, $6 }'
+    done | tee "$out/sizes.tsv" | awk '{ printf "%-12s %14.0f %12.0f %9.3f %9.2f %9.0f\n", $1, $2, $3, $4, $5, $6 }'
 }
 
 # ---- Pictures -----------------------------------------------------------------------------------
