@@ -9,9 +9,8 @@
  *
  * A switch keeps what a C function keeps: the callee-saved general registers, the stack, and the
  * control words of the floating-point units (rounding, masks), which the ABI makes callee-saved
- * too. These two words cost 3 of the switch's 5 ns; a task that sets a rounding mode would
- * otherwise set it for every other. The signal mask is the thread's, not the coroutine's: that
- * would be a system call a switch.
+ * too: a task that sets a rounding mode would otherwise set it for every other. The signal mask is
+ * the thread's, not the coroutine's: that would be a system call a switch.
  */
 #ifndef YOKE_LOOP_CORO_H
 #define YOKE_LOOP_CORO_H

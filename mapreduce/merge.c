@@ -364,6 +364,7 @@ void yk__weave_begin(yk__weave *w, yk__form form, uint64_t (*rank)(const void *v
     w->form = form;
     w->rank = rank;
     w->n = 0;
+    w->err = 0;
 }
 
 static bool comes_first(const yk__weave *w, unsigned a, unsigned b)
@@ -417,23 +418,25 @@ static void settle_root(yk__weave *w)
     w->heap[i] = moving;
 }
 
-bool yk__weave_next(yk__weave *w, yk_str *key, yk_str *value)
+int yk__weave_next(yk__weave *w, yk_str *key, yk_str *value)
 {
-    if (w->n == 0)
-        return false;
+    if (w->err || w->n == 0)
+        return w->err;
     unsigned run = w->heap[0];
     const yk__view view = w->head[run];
     if (w->form.grouped) {
         if (!yk__result_of(&view, key, value))
-            return false;
+            return YK_EFORMAT;
     } else {
         memcpy(w->value, view.value, view.size);
         *key = (yk_str){ view.key, view.head.len };
         *value = (yk_str){ (const char *)w->value, view.size };
     }
-    if (!load_head(w, run))
+    if (!load_head(w, run)) {
+        w->err = w->at[run] == w->end[run] ? 0 : YK_EFORMAT;
         w->heap[0] = w->heap[--w->n];
+    }
     if (w->n > 0)
         settle_root(w);
-    return true;
+    return 1;
 }

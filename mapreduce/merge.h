@@ -45,6 +45,7 @@ typedef struct yk__weave {
     const char *at[YK__PARTS], *end[YK__PARTS];
     unsigned heap[YK__PARTS]; /* the runs that have a record, the smallest first */
     unsigned n;
+    int err;                           /* what comes next cannot be a record */
     uint64_t value[YK__VALUE_MAX / 8]; /* the last record's, aligned */
 } yk__weave;
 
@@ -53,9 +54,9 @@ void yk__weave_begin(yk__weave *w, yk__form form, uint64_t (*rank)(const void *v
 /* Adds the result of one partition; YK_EFORMAT if it is none. */
 int yk__weave_add(yk__weave *w, const void *merged, size_t len);
 
-/* The next record in order, good until the next call; false at the end. A value that was folded is
- * aligned. */
-bool yk__weave_next(yk__weave *w, yk_str *key, yk_str *value);
+/* The next record in order, good until the next call: 1, 0 at the end, or YK_EFORMAT where a result
+ * is damaged. A value that was folded is aligned. */
+int yk__weave_next(yk__weave *w, yk_str *key, yk_str *value);
 
 /* The rank that a NULL rank stands for: the value's first uint64_t. */
 uint64_t yk__rank_first(const void *value);

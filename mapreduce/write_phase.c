@@ -66,8 +66,10 @@ static int next_in_files(source *s, yk_str *key, yk_str *value)
 
 static int next_record(source *s, yk_str *key, yk_str *value)
 {
-    return s->e->spill.streamed ? next_in_files(s, key, value)
-                                : yk__weave_next(&s->weave, key, value);
+    if (s->e->spill.streamed)
+        return next_in_files(s, key, value);
+    int got = yk__weave_next(&s->weave, key, value);
+    return got < 0 ? yk__explain(s->e, got, "a worker returned a damaged result") : got;
 }
 
 static void end_source(source *s)

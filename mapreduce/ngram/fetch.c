@@ -311,12 +311,7 @@ static const ngram_option how_table[] = {
       .at = offsetof(fetch_options, stall_s),
       .least = 1,
       .most = 3600 },
-    { .name = "progress",
-      .value = "WHEN",
-      .help = "a progress bar: auto (on a terminal; default), always or never",
-      .read = ngram_read_choice,
-      .at = offsetof(fetch_options, progress),
-      .words = ngram_when_words },
+    NGRAM_PROGRESS_OPTION(fetch_options),
     { 0 },
 };
 

@@ -111,12 +111,7 @@ static const ngram_option gen_table[] = {
       .read = ngram_read_int,
       .at = offsetof(gen_options, gen.threads),
       .least = 1 },
-    { .name = "progress",
-      .value = "WHEN",
-      .help = "auto, always, never or json",
-      .read = ngram_read_choice,
-      .at = offsetof(gen_options, progress),
-      .words = ngram_when_words },
+    NGRAM_PROGRESS_OPTION(gen_options),
     { 0 },
 };
 

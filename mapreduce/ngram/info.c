@@ -293,12 +293,7 @@ static const ngram_option table[] = {
       .at = offsetof(info_options, threads),
       .least = 1,
       .most = YK__PIPELINE_THREADS },
-    { .name = "progress",
-      .value = "WHEN",
-      .help = "a progress bar: auto (on a terminal; default), always, never or json",
-      .read = ngram_read_choice,
-      .at = offsetof(info_options, progress),
-      .words = ngram_when_words },
+    NGRAM_PROGRESS_OPTION(info_options),
     { 0 },
 };
 

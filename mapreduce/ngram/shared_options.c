@@ -129,14 +129,7 @@ const ngram_option ngram_work_table[] = {
 };
 
 const ngram_option ngram_report_table[] = {
-    { .name = "progress",
-      .value = "WHEN",
-      .help =
-          "a progress bar on standard error: auto (on a terminal; default), always (lines where "
-          "it is no terminal), never, json (an object a line)",
-      .read = ngram_read_choice,
-      .at = offsetof(ngram_report_options, progress),
-      .words = ngram_when_words },
+    NGRAM_PROGRESS_OPTION(ngram_report_options),
     { .name = "stats",
       .help = "throughput, rows, time and memory to standard error",
       .read = ngram_read_flag,

@@ -26,10 +26,10 @@ extern const ngram_option ngram_input_table[];
 /* Who does the work. */
 typedef struct ngram_work_options {
     ngram_executor executor;
-    int workers;      /* 0: the CPUs that this process may use */
-    uint64_t memory;  /* bytes; 0: half of what there is */
+    int workers;        /* 0: the CPUs that this process may use */
+    uint64_t memory;    /* bytes; 0: half of what there is */
     const char *resume; /* directory of a journal; NULL: none */
-    const char *temp; /* directory for what does not fit; NULL: $TMPDIR, or beside the output */
+    const char *temp;   /* directory for what does not fit; NULL: $TMPDIR, or beside the output */
 } ngram_work_options;
 extern const ngram_option ngram_work_table[];
 
@@ -48,6 +48,15 @@ typedef struct ngram_report_options {
     bool stats;
 } ngram_report_options;
 extern const ngram_option ngram_report_table[];
+
+/* --progress alone, for a struct `type` with an ngram_when `progress`. */
+#define NGRAM_PROGRESS_OPTION(type)                                                          \
+    {                                                                                        \
+        .name = "progress", .value = "WHEN",                                                 \
+        .help = "a progress bar on standard error: auto (on a terminal; default), always "   \
+                "(lines where it is no terminal), never, json (an object a line)",           \
+        .read = ngram_read_choice, .at = offsetof(type, progress), .words = ngram_when_words \
+    }
 
 /* All of them: what a question over files takes. */
 typedef struct ngram_query_options {

@@ -107,12 +107,7 @@ static const ngram_option table[] = {
       .at = offsetof(unpack_options, threads),
       .least = 1,
       .most = YK__PIPELINE_THREADS },
-    { .name = "progress",
-      .value = "WHEN",
-      .help = "a progress bar: auto (on a terminal; default), always, never or json",
-      .read = ngram_read_choice,
-      .at = offsetof(unpack_options, progress),
-      .words = ngram_when_words },
+    NGRAM_PROGRESS_OPTION(unpack_options),
     { 0 },
 };
 

@@ -120,12 +120,7 @@ static const ngram_option table[] = {
       .at = offsetof(verify_options, threads),
       .least = 1,
       .most = YK__PIPELINE_THREADS },
-    { .name = "progress",
-      .value = "WHEN",
-      .help = "a progress bar: auto (on a terminal; default), always, never or json",
-      .read = ngram_read_choice,
-      .at = offsetof(verify_options, progress),
-      .words = ngram_when_words },
+    NGRAM_PROGRESS_OPTION(verify_options),
     { 0 },
 };
 

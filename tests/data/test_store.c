@@ -448,7 +448,7 @@ static void read_everything(const char *path)
         assert_int_equal(ngram_cursor_new(&c, s), 0);
         for (got = ngram_cursor_seek(c, "", 0, &item); got == 1; got = ngram_cursor_next(c, &item))
             read_sum += yk__page_checksum(item.ngram, item.length) +
-                          yk__page_checksum(item.packed, item.size);
+                        yk__page_checksum(item.packed, item.size);
         ngram_cursor_free(c);
         ngram_store_close(s);
     }

@@ -62,7 +62,7 @@ static char *merge_all(const runs *all, size_t n, size_t top, int64_t *code)
     }
     char *text = calloc(1, 1 << 20), *to = text;
     yk_str key, value;
-    for (size_t k = 0; (!top || k < top) && yk__weave_next(&weave, &key, &value); k++) {
+    for (size_t k = 0; (!top || k < top) && yk__weave_next(&weave, &key, &value) > 0; k++) {
         assert_int_equal(value.len, sizeof(uint64_t));
         to += sprintf(to, "%.*s=%llu ", (int)(key.len & YK__KEY_MAX), key.at,
                       *(const unsigned long long *)value.at);
@@ -145,6 +145,29 @@ static void test_damaged_result_is_refused(void **state)
     assert_int_equal(yk__weave_add(&weave, many, sizeof many), YK_EFORMAT);
 }
 
+/* What comes behind good records ends nothing in silence. */
+static void test_damage_behind_a_record_is_told(void **state)
+{
+    (void)state;
+    struct {
+        yk__merged merged;
+        yk__record head;
+        char value[8], key[1], rest[3];
+    } result = { .merged.records = 2, .head.len = 1, .value = "1", .key = "a", .rest = "xyz" };
+    size_t len = (size_t)(result.rest + sizeof result.rest - (char *)&result);
+    yk__weave weave;
+    yk_str key, value;
+    yk__weave_begin(&weave, sum_form, NULL);
+    assert_int_equal(yk__weave_add(&weave, &result, len), 0);
+    assert_int_equal(yk__weave_next(&weave, &key, &value), 1);
+    assert_int_equal(key.at[0], 'a');
+    assert_int_equal(yk__weave_next(&weave, &key, &value), YK_EFORMAT);
+    yk__weave_begin(&weave, sum_form, NULL);
+    assert_int_equal(yk__weave_add(&weave, &result, len - sizeof result.rest), 0);
+    assert_int_equal(yk__weave_next(&weave, &key, &value), 1);
+    assert_int_equal(yk__weave_next(&weave, &key, &value), 0);
+}
+
 int main(void)
 {
     alarm(60);
@@ -155,6 +178,7 @@ int main(void)
         cmocka_unit_test(test_top_breaks_ties_by_bytes),
         cmocka_unit_test(test_nothing_merges_to_nothing),
         cmocka_unit_test(test_damaged_result_is_refused),
+        cmocka_unit_test(test_damage_behind_a_record_is_told),
     };
     return cmocka_run_group_tests_name("mapreduce/merge", tests, NULL, NULL);
 }
