@@ -41,6 +41,7 @@
 #include "loop/dns.h"
 #include "loop/file.h"
 #include "loop/generator.h"
+#include "loop/http/http.h"
 #include "loop/loop.h"
 #include "loop/net.h"
 #include "loop/offload.h"

@@ -32,6 +32,9 @@ install(FILES
     loop/transport.h
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/yoke/loop)
 install(FILES
+    loop/http/http.h
+    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/yoke/loop/http)
+install(FILES
     data/generate.h
     data/input.h
     data/rows.h

@@ -60,6 +60,17 @@ typedef struct yk__call_list {
     yk_call *first, *last;
 } yk__call_list;
 
+/* What runs once, when the tasks of a turn have run; embedded. */
+typedef struct yk__turn_end {
+    struct yk__turn_end *next, **link; /* link: what points to it, NULL while it is not due */
+    void (*run)(struct yk__turn_end *end);
+} yk__turn_end;
+
+/* Something that a part of loop/ keeps with the loop, and that ends with it; embedded. */
+typedef struct yk__loop_local {
+    void (*free)(struct yk__loop_local *local);
+} yk__loop_local;
+
 struct yk_loop {
     yk__reactor reactor;
     _Atomic uint32_t refs; /* of its memory */
@@ -90,7 +101,9 @@ struct yk_loop {
     yk__call_list calls_due, calls_timed;
     uint64_t calls_numbered;
 
+    yk__turn_end *turn_ends;
     struct yk__guest *guests; /* guest.h */
+    yk__loop_local *http;     /* http/here.c */
     char *scratch;            /* yk__loop_scratch() */
 
     /* The thread itself, asleep in yk_loop_run_until(). */
@@ -133,6 +146,28 @@ void yk__loop_stir(yk_loop *loop);
 
 /* Decides anew whether the loop keeps uv_run going. */
 void yk__loop_update_alive(yk_loop *loop);
+
+/* Has end->run(end) called at the end of this turn, or of the next one. Once: `link` must be NULL.
+ */
+static inline void yk__turn_end_await(yk_loop *loop, yk__turn_end *end)
+{
+    end->next = loop->turn_ends;
+    if (end->next)
+        end->next->link = &end->next;
+    end->link = &loop->turn_ends;
+    loop->turn_ends = end;
+}
+
+/* Not any more. */
+static inline void yk__turn_end_forget(yk__turn_end *end)
+{
+    if (!end->link)
+        return;
+    *end->link = end->next;
+    if (end->next)
+        end->next->link = end->link;
+    end->link = NULL;
+}
 
 /* Runs every task that is ready now, and of those that become ready meanwhile as many as fit into
  * a fair share. */

@@ -173,6 +173,15 @@ static bool may_sleep(yk_loop *loop)
     return yk__reactor_park(&loop->reactor);
 }
 
+static void run_turn_ends(yk_loop *loop)
+{
+    yk__turn_end *end;
+    while ((end = loop->turn_ends) != NULL) {
+        yk__turn_end_forget(end);
+        end->run(end);
+    }
+}
+
 static void on_turn(uv_prepare_t *handle)
 {
     yk_loop *loop = handle->data;
@@ -190,6 +199,8 @@ static void on_turn(uv_prepare_t *handle)
         yk__reactor_turn(&loop->reactor);
         yk__calls_make(loop);
         yk__task_run_ready(loop);
+        if (loop->turn_ends)
+            run_turn_ends(loop);
     } while (yk__reactor_again(&loop->reactor));
     loop->turning = false;
     if (loop->debug)
@@ -474,6 +485,8 @@ int yk_loop_close(yk_loop *loop)
     if (err)
         return err;
     size_t n = end_tasks(loop);
+    if (loop->http)
+        loop->http->free(loop->http);
     yk__debug_unwatch(loop->debug);
     close_handles(loop);
     turn_away_posters(loop);

@@ -119,6 +119,8 @@ static void on_eof(yk_transport *t, void *arg)
     (void)t;
     s->eof = true;
     yk__spot_wake(&s->reader);
+    if (s->over)
+        s->over(s->over_arg);
 }
 
 static void on_lost(yk_transport *t, int err, void *arg)
@@ -130,6 +132,8 @@ static void on_lost(yk_transport *t, int err, void *arg)
     s->handshaking = false;
     yk__spot_wake(&s->reader);
     yk__spot_wake(&s->writer);
+    if (s->over)
+        s->over(s->over_arg);
     free_if_unused(s);
 }
 
@@ -251,10 +255,14 @@ static int await_bytes(yk_stream *s, size_t needed, size_t wanted, uint64_t dead
     return err;
 }
 
-static void take(yk_stream *s, void *out, size_t len)
+int yk__stream_more(yk_stream *s, uint64_t deadline)
 {
-    if (len > 0)
-        memcpy(out, s->bytes + s->start, len);
+    int err = may_read(s);
+    return err ? err : await_bytes(s, s->len + 1, s->len + 1, deadline);
+}
+
+void yk__stream_drop(yk_stream *s, size_t len)
+{
     s->start += len;
     s->len -= len;
     if (s->len == 0) {
@@ -266,6 +274,13 @@ static void take(yk_stream *s, void *out, size_t len)
         }
     }
     update_reading(s);
+}
+
+static void take(yk_stream *s, void *out, size_t len)
+{
+    if (len > 0)
+        memcpy(out, s->bytes + s->start, len);
+    yk__stream_drop(s, len);
 }
 
 int yk_stream_read_some(yk_stream *s, void *out, size_t cap, size_t *len, uint64_t deadline)

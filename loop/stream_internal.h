@@ -31,6 +31,10 @@ struct yk_stream {
     bool given_up;       /* its owner has: free it when nobody is inside */
     uint64_t turn;       /* of the loop, in which it wrote `written` bytes */
     size_t written;
+
+    /* Called when the peer sends no more, or the connection is lost; NULL: nobody is. */
+    void (*over)(void *arg);
+    void *over_arg;
 };
 
 /* Of this thread's loop, and open; else why not. */
@@ -39,6 +43,20 @@ int yk__stream_check(const yk_stream *s);
 /* Suspends the task until it is woken at this spot. An error ends the call, which must not touch
  * the stream after it. */
 int yk__stream_wait(yk_stream *s, yk__spot *spot, uint64_t deadline);
+
+/* What has come and was not taken: good until the task waits. */
+static inline char *yk__stream_bytes(const yk_stream *s, size_t *len)
+{
+    *len = s->len;
+    return s->bytes + s->start;
+}
+
+/* Waits until there is more than that. YK_END, YK_ETRUNCATED (there is some): nothing more comes.
+ */
+int yk__stream_more(yk_stream *s, uint64_t deadline);
+
+/* Drops the first of them. */
+void yk__stream_drop(yk_stream *s, size_t len);
 
 extern const yk_protocol yk__stream_protocol;
 

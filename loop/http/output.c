@@ -1,0 +1,82 @@
+/* Sending: answers gather in h->out, and go to the stream together. */
+#include <string.h>
+
+#include "http_internal.h"
+
+#define PIECE ((size_t)256 << 10) /* bytes that are handed to the stream at once */
+
+/* The loop's turn ends, and the handler waits for something: what it has written so far goes out.
+ * An error is told by the stream. */
+static void turn_ended(yk__turn_end *end)
+{
+    yk_http *h = (yk_http *)((char *)end - offsetof(yk_http, flush));
+    yk_stream *s = h->conn->stream;
+    if (h->out_len > 0 && s->transport && !s->closed)
+        yk_transport_write(s->transport, h->out, h->out_len);
+    h->out_len = 0;
+}
+
+/* Waits while the client takes nothing, as long as it is fast enough. */
+static int hand_over(yk_http *h, const struct iovec *pieces, size_t n)
+{
+    yk__http_conn *c = h->conn;
+    yk__http_pace pace = { 0 };
+    if (!c->stream->writing_paused)
+        return yk_stream_writev(c->stream, pieces, n, YK_FOREVER);
+    for (;;) {
+        uint64_t began = uv_now(c->loop->uv);
+        size_t unsent = yk_stream_unsent(c->stream);
+        int err = yk_stream_writev(c->stream, pieces, n, yk__http_pace_deadline(c, &pace));
+        if (err != UV_ETIMEDOUT)
+            return err;
+        size_t left = yk_stream_unsent(c->stream);
+        if (!yk__http_pace_keeps(c, &pace, uv_now(c->loop->uv) - began, unsent - left)) {
+            YK__HTTP_COUNT(c, timed_out, 1);
+            return err;
+        }
+    }
+}
+
+int yk__http_out_now(yk_http *h)
+{
+    size_t len = h->out_len;
+    yk__turn_end_forget(&h->flush); /* from here on nobody else sends it */
+    if (len == 0)
+        return 0;
+    int err = hand_over(h, &(struct iovec){ h->out, len }, 1);
+    h->out_len = 0;
+    return err;
+}
+
+/* What is too large to be copied: behind that which waits. */
+static int send_large(yk_http *h, const char *data, size_t len)
+{
+    size_t first = len < PIECE ? len : PIECE;
+    yk__turn_end_forget(&h->flush);
+    struct iovec both[2] = { { h->out, h->out_len }, { (void *)data, first } };
+    int err = h->out_len ? hand_over(h, both, 2) : hand_over(h, both + 1, 1);
+    h->out_len = 0;
+    for (size_t at = first; at < len && !err; at += PIECE) {
+        size_t n = len - at < PIECE ? len - at : PIECE;
+        err = hand_over(h, &(struct iovec){ (void *)(data + at), n }, 1);
+    }
+    return err;
+}
+
+int yk__http_out(yk_http *h, const void *data, size_t len)
+{
+    if (len > YK__HTTP_OUT / 2)
+        return send_large(h, data, len);
+    if (len > YK__HTTP_OUT - h->out_len) {
+        int err = yk__http_out_now(h);
+        if (err)
+            return err;
+    }
+    memcpy(h->out + h->out_len, data, len);
+    h->out_len += len;
+    if (!h->flush.link && h->out_len > 0) {
+        h->flush.run = turn_ended;
+        yk__turn_end_await(h->conn->loop, &h->flush);
+    }
+    return 0;
+}
