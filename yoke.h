@@ -42,6 +42,7 @@
 #include "loop/file.h"
 #include "loop/generator.h"
 #include "loop/http/http.h"
+#include "loop/http/websocket.h"
 #include "loop/loop.h"
 #include "loop/net.h"
 #include "loop/offload.h"

@@ -181,7 +181,7 @@ static int finish(yk_http *h, int err)
     if (!err)
         err = yk__http_response_end(h);
     if (err)
-        return cut(h, err);
+        return h->status == 101 ? err : cut(h, err);
     return h->conn->last || h->body_over ? 0 : yk__http_body_drop(h);
 }
 
@@ -294,6 +294,8 @@ void yk_http_drain(uint64_t idle_ms)
     here->draining = true;
     here->grace_ms = idle_ms;
     for (yk__http_conn *c = here->conns; c; c = c->next)
-        if (c->idle)
+        if (c->leave)
+            c->leave(c->leave_arg);
+        else if (c->idle)
             yk__http_hurry(c, yk__http_after(c, idle_ms));
 }

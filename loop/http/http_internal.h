@@ -61,6 +61,8 @@ struct yk__http_conn {
     yk__interrupt gone; /* its client has left */
     bool last;          /* no further request is read */
     bool linger;        /* the client does not know that: it is listened to for a while */
+    void (*leave)(void *arg); /* a WebSocket's, when the server is drained; NULL: it is none */
+    void *leave_arg;
 };
 
 struct yk_http {

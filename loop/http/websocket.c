@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "../../executor/error.h"
+#include "../stream_internal.h"
 #include "websocket_internal.h"
 
 #define MOST_MESSAGE    ((size_t)1 << 20)
@@ -163,8 +164,8 @@ static const struct wslay_event_callbacks callbacks = {
 
 /* ---- Sending --------------------------------------------------------------------------------- */
 
-/* Frames of libwslay's, as many as fit. For who holds the lock. False: there are none. The last one,
- * a goodbye, waits until the messages before it have been received and, perhaps, answered. */
+/* Frames of libwslay's, as many as fit. For who holds the lock. False: there are none. The last
+ * one, a goodbye, waits until the messages before it have been received and, perhaps, answered. */
 static bool gather_control(yk_ws *ws)
 {
     static const char protocol_error[] = { '\x88', 2, 1002 >> 8, (char)(1002 & 255) };
@@ -285,15 +286,20 @@ static int lose_patience(yk_ws *ws)
 
 static int read_piece(yk_ws *ws, uint64_t deadline)
 {
-    char piece[PIECE];
-    size_t n;
     uint64_t until = deadline < ws->patience ? deadline : ws->patience;
-    int err = yk_stream_read_some(ws->stream, piece, sizeof piece, &n, until);
+    size_t len;
+    int err = yk_stream_readable(ws->stream) ? 0 : yk__stream_more(ws->stream, until);
     if (err)
         return err;
+    const char *bytes = yk__stream_bytes(ws->stream, &len);
+    if (len == 0)
+        return 0;
+    if (len > PIECE)
+        len = PIECE;
     ws->pinged = false;
     be_patient(ws);
-    feed(ws, piece, n);
+    feed(ws, bytes, len);
+    yk__stream_drop(ws->stream, len);
     return 0;
 }
 
@@ -437,25 +443,34 @@ static void set_limits(yk_ws *ws, const yk_ws_options *o)
     be_patient(ws);
 }
 
-int yk__ws_run(yk_stream *stream, yk_ws_fn fn, void *arg, const char *protocol,
-               const yk_ws_options *options)
+yk_ws *yk__ws_new(yk_stream *stream, const char *protocol, const yk_ws_options *options)
 {
     static const yk_ws_options defaults;
     yk_ws *ws = calloc(1, sizeof *ws);
     if (!ws)
-        return UV_ENOMEM;
+        return NULL;
     ws->stream = stream;
     ws->protocol = protocol;
     if (wslay_event_context_server_init(&ws->wslay, &callbacks, ws)) {
         free(ws);
-        return UV_ENOMEM;
+        return NULL;
     }
     set_limits(ws, options ? options : &defaults);
-    int result = fn(ws, arg);
-    say_goodbye(ws, result);
+    return ws;
+}
+
+void yk__ws_free(yk_ws *ws)
+{
     yk_call_cancel(ws->give_up);
     wslay_event_context_free(ws->wslay);
     free(ws->in);
     free(ws);
+}
+
+int yk__ws_serve(yk_ws *ws, yk_ws_fn fn, void *arg)
+{
+    int result = fn(ws, arg);
+    say_goodbye(ws, result);
+    yk__ws_free(ws);
     return result;
 }

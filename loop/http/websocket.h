@@ -25,6 +25,8 @@
  *   for each client: if (yk_ws_send(ws, YK_WS_TEXT, text, len, 0) == UV_ETIMEDOUT)
  *                        yk_ws_drop(ws);                    (its yk_ws_receive() ends)
  *
+ * A server that is drained (yk_http_drain) says goodbye to all clients (1001).
+ *
  * The protocol is RFC 6455, without extensions. All calls are for the loop's thread.
  */
 #ifndef YOKE_LOOP_HTTP_WEBSOCKET_H
@@ -33,13 +35,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../../executor/clock.h"
+#include "http.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-typedef struct yk_http yk_http; /* http.h */
 typedef struct yk_ws yk_ws;
 
 typedef int (*yk_ws_fn)(yk_ws *ws, void *arg);

@@ -20,10 +20,13 @@ enum { YK__WS_KEY = 24, YK__WS_ACCEPT = 29 }; /* lengths: of a key, of its answe
 /* What Sec-WebSocket-Accept says to a key of YK__WS_KEY characters. False: it is no key. */
 bool yk__ws_accept_key(const char *key, char accept[YK__WS_ACCEPT]);
 
-/* Serves a WebSocket on a stream after the handshake; the stream stays the caller's. What fn
- * returned, or why it was not called. */
-int yk__ws_run(yk_stream *stream, yk_ws_fn fn, void *arg, const char *protocol,
-               const yk_ws_options *options);
+/* A WebSocket on a stream, after the handshake; the stream stays the caller's. NULL: no memory.
+ * `protocol` must stay. */
+yk_ws *yk__ws_new(yk_stream *stream, const char *protocol, const yk_ws_options *options);
+
+/* Calls fn, says goodbye, and frees it. What fn returned. */
+int yk__ws_serve(yk_ws *ws, yk_ws_fn fn, void *arg);
+void yk__ws_free(yk_ws *ws);
 
 struct yk_ws {
     yk_stream *stream;

@@ -134,7 +134,7 @@ static int echo(yk_ws *ws, void *arg)
 static int serve(void *arg)
 {
     server *v = arg;
-    int err = yk__ws_run(v->stream, v->fn, v, NULL, &v->options);
+    int err = yk__ws_serve(yk__ws_new(v->stream, NULL, &v->options), v->fn, v);
     yk_stream_close(v->stream);
     return err;
 }
