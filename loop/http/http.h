@@ -166,6 +166,20 @@ int yk_http_redirect(yk_http *h, int status, const char *location);
 /* Whether an answer was begun. */
 bool yk_http_begun(const yk_http *h);
 
+/* ---- Server-sent events ---------------------------------------------------------------------- */
+
+/* Begins an answer of events, which the client's EventSource hears one by one:
+ *
+ *   int err = yk_http_events(h);
+ *   while (!err && (err = yk_queue_get(news, &n, YK_FOREVER)) == 0)
+ *       err = yk_http_event(h, "news", n.text);
+ *
+ * An event has a name (NULL: "message") and data, in lines (NULL: ""); with neither it is a sign of
+ * life that the client does not see, for proxies that end what is silent. Sent at once. UV_EINVAL:
+ * a name that is empty or has a line's end in it; else as yk_http_begin() and yk_http_write(). */
+int yk_http_events(yk_http *h);
+int yk_http_event(yk_http *h, const char *event, const char *data);
+
 /* "Not Found"; "" for a status without a name. */
 const char *yk_http_reason(int status);
 
