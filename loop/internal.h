@@ -27,32 +27,32 @@ typedef struct yk__task {
     yk_future future; /* the first member: a task is a future */
     yk__parker parker;
     yk_loop *loop;
-    yk__coro coro;
-    yk__stack *stack; /* from the first step to the last */
     yk_task_fn fn;
     void *arg;
+    yk__timer timer; /* its sleep's */
+    yk__post wake;   /* carries an unpark() from another thread */
+    yk__post cancel; /* carries a cancellation from another thread */
     size_t stack_size;
+    yk__coro coro;
+
+    /* What follows, up to the name, is zero at the start. */
+    yk__stack *stack; /* from the first step to the last */
     struct yk__task *next_ready;
     struct yk__task *prev, *next; /* among the loop's tasks */
-
-    /* Its sleep. */
-    yk__timer timer;
-    yk__post wake;       /* carries an unpark() from another thread */
-    bool unparked;       /* unpark() was called and not yet consumed by park() */
-    bool timed_out;      /* the timer of this sleep has fired */
-    bool parked;         /* suspended in park(), and not yet ready again */
-    bool interruptible;  /* so is the sleep it is in */
-    bool cancel_wanted;  /* a cancellation that no wait has returned yet */
-    bool cancel_arrived; /* the post of the cancellation has come, or came with no post */
-    bool cancel_late;    /* it had not when the task ended; the loop waits for it */
-    bool ended;          /* fn has returned `status` */
-    bool awaited, told;  /* for graph.c */
+    bool unparked;                /* unpark() was called and not yet consumed by park() */
+    bool timed_out;               /* the timer of this sleep has fired */
+    bool parked;                  /* suspended in park(), and not yet ready again */
+    bool interruptible;           /* so is the sleep it is in */
+    bool cancel_wanted;           /* a cancellation that no wait has returned yet */
+    bool cancel_arrived;          /* the post of the cancellation has come, or came with no post */
+    bool cancel_late;             /* it had not when the task ended; the loop waits for it */
+    bool ended;                   /* fn has returned `status` */
+    bool awaited, told;           /* for graph.c */
     int status;
     uint64_t parked_at;    /* in debug mode: since when it sleeps */
     uint64_t cancels_told; /* how many cancellations its waits have returned, less those undone */
     uint64_t tellings;     /* how often they have returned for interrupts that were due */
     struct yk__interrupt *interrupts; /* time-outs and scopes it is in, the innermost first */
-    yk__post cancel;                  /* carries a cancellation from another thread */
     char name[YK__TASK_NAME];
 } yk__task;
 
@@ -96,6 +96,8 @@ struct yk_loop {
     yk__task *first_ready, *last_ready;
     yk__task *tasks;
     size_t task_count;
+    yk__task *rooms; /* memory of tasks that are gone, linked by `next` */
+    size_t room_count;
     size_t late_cancels; /* posts of cancellations that are still to come for tasks that ended */
 
     yk__call_list calls_due, calls_timed;
@@ -127,8 +129,16 @@ struct yk_loop {
 /* The thread's loop, also in a forked child, where yk_loop_current() knows none. */
 extern _Thread_local yk_loop *yk__loop_here;
 
+/* Counts the forks between the first process and this one. Written in the child of a fork, when it
+ * has one thread; relaxed. */
+extern _Atomic unsigned yk__loop_generation;
+
 /* Whether this is the thread, and the process, that the loop belongs to. */
-bool yk__loop_is_mine(const yk_loop *loop);
+static inline bool yk__loop_is_mine(const yk_loop *loop)
+{
+    return loop == yk__loop_here &&
+           loop->generation == atomic_load_explicit(&yk__loop_generation, memory_order_relaxed);
+}
 
 /* Posts to the loop's reactor from any thread. The loop is there until the post has run; this
  * makes it be there until the wake-up has been sent, too. */
@@ -176,6 +186,12 @@ void yk__task_run_ready(yk_loop *loop);
 /* Makes the calls that are due now; and, when the reactor is gone, drops all that are left. */
 void yk__calls_make(yk_loop *loop);
 void yk__calls_drop(yk_loop *loop);
+
+/* Memory for a task of this loop, of whatever content; NULL: there is none. Both on any thread. The
+ * last one: at the loop's end, when its thread has no loop any more. */
+yk__task *yk__task_take_room(yk_loop *loop);
+void yk__task_give_room(yk__task *t);
+void yk__task_free_rooms(yk_loop *loop);
 
 /* The task whose future this is, or NULL. */
 yk__task *yk__task_of(const yk_future *f);

@@ -28,24 +28,16 @@ _Thread_local yk_loop *yk__loop_here;
 
 /* ---- Whose loop it is ------------------------------------------------------------------------ */
 
-/* Counts the forks between the first process and this one. Written in the child of a fork, when it
- * has one thread; relaxed. */
-static _Atomic unsigned generation;
+_Atomic unsigned yk__loop_generation;
 
 static void in_forked_child(void)
 {
-    atomic_fetch_add_explicit(&generation, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&yk__loop_generation, 1, memory_order_relaxed);
 }
 
 static void watch_forks(void)
 {
     pthread_atfork(NULL, NULL, in_forked_child);
-}
-
-bool yk__loop_is_mine(const yk_loop *loop)
-{
-    return loop == yk__loop_here &&
-           loop->generation == atomic_load_explicit(&generation, memory_order_relaxed);
 }
 
 yk_loop *yk_loop_current(void)
@@ -125,7 +117,7 @@ void yk__loop_post(yk_loop *loop, yk__post *post)
  * the other. */
 int yk__loop_enter(yk_loop *loop)
 {
-    if (loop->generation != atomic_load_explicit(&generation, memory_order_relaxed))
+    if (loop->generation != atomic_load_explicit(&yk__loop_generation, memory_order_relaxed))
         return UV_EINVAL;
     atomic_fetch_add(&loop->reactor.posters, 1);
     if (!atomic_load(&loop->closed))
@@ -424,7 +416,7 @@ yk_loop *yk_loop_new_opts(const yk_loop_options *options)
     if (!loop)
         return NULL;
     atomic_init(&loop->refs, 1);
-    loop->generation = atomic_load_explicit(&generation, memory_order_relaxed);
+    loop->generation = atomic_load_explicit(&yk__loop_generation, memory_order_relaxed);
     loop->parker = (yk__parker){ .park = loop_park, .unpark = loop_unpark };
     loop->wake_post.run = loop_unpark_posted;
     loop->timer.fired = loop_timer_fired;
@@ -497,6 +489,7 @@ int yk_loop_close(yk_loop *loop)
     if (loop->owns_uv)
         close_own_uv(loop);
     yk__stack_pool_destroy(&loop->stacks);
+    yk__task_free_rooms(loop);
     yk__loop_close_executor(loop);
     yk_loop_unref(loop);
     return (int)n;

@@ -194,8 +194,9 @@ static void task_cancel(yk_future *f)
 
 static void task_free(yk_future *f)
 {
-    yk__context_unref(((yk__task *)f)->parker.context);
-    free(f);
+    yk__task *t = (yk__task *)f;
+    yk__context_unref(t->parker.context);
+    yk__task_give_room(t);
 }
 
 static const yk__future_ops task_ops = { .cancel = task_cancel, .free = task_free };
@@ -250,25 +251,22 @@ static bool begin(yk_loop *loop, yk__task *t)
     return true;
 }
 
+/* Nobody else ends a task that has begun. */
 static void settle(yk__task *t)
 {
     yk_future *f = &t->future;
-    bool won = yk__future_claim(f);
-    /* After the claim nobody sets YK__ASKED any more. */
-    uint32_t state = atomic_load_explicit(&f->state, memory_order_relaxed);
-    if ((state & YK__ASKED) && !t->cancel_arrived) {
-        t->cancel_late = true;
-        t->loop->late_cancels++;
-    }
-    if (!won)
-        return;
     int code = t->status;
+    bool asked;
     if (code >= 0) {
         yk__future_copy_result(f, &code, sizeof code);
-        yk__future_publish(f, YK_DONE, NULL);
+        asked = yk__future_settle_held(f, YK_DONE, NULL);
     } else {
-        yk__future_publish(f, code == YK_ECANCELED ? YK_CANCELLED : YK_FAILED,
-                           yk__error_new(code, "%s", yk_strerror(code)));
+        asked = yk__future_settle_held(f, code == YK_ECANCELED ? YK_CANCELLED : YK_FAILED,
+                                       yk__error_new(code, "%s", yk_strerror(code)));
+    }
+    if (asked && !t->cancel_arrived) {
+        t->cancel_late = true;
+        t->loop->late_cancels++;
     }
 }
 
@@ -351,30 +349,32 @@ void yk__task_run_ready(yk_loop *loop)
 
 static void copy_name(yk__task *t, const char *name)
 {
-    if (name)
-        memcpy(t->name, name, strnlen(name, sizeof t->name - 1));
+    size_t len = name ? strnlen(name, sizeof t->name - 1) : 0;
+    if (len > 0)
+        memcpy(t->name, name, len);
+    t->name[len] = '\0';
 }
 
 static yk__task *new_task(yk_loop *loop, yk_task_fn fn, void *arg, const yk_task_options *options)
 {
-    yk__task *t = calloc(1, sizeof *t);
+    yk__task *t = yk__task_take_room(loop);
     if (!t)
         return NULL;
     yk__future_init(&t->future, &task_ops);
-    yk_future_ref(&t->future); /* the loop's; the other is the caller's */
+    atomic_init(&t->future.refs, 2); /* the caller's, and the loop's */
     t->parker = (yk__parker){
         .park = task_park, .unpark = task_unpark, .self = &t->future, .context = yk__context_take()
     };
     t->loop = loop;
     t->fn = fn;
     t->arg = arg;
-    t->timer.fired = timer_fired;
+    t->timer = (yk__timer){ .fired = timer_fired };
     t->wake.run = unpark_posted;
     t->cancel.run = cancel_posted;
-    if (options) {
-        t->stack_size = options->stack_size;
-        copy_name(t, options->name);
-    }
+    t->coro = (yk__coro){ 0 };
+    memset(&t->stack, 0, offsetof(yk__task, name) - offsetof(yk__task, stack));
+    t->stack_size = options ? options->stack_size : 0;
+    copy_name(t, options ? options->name : NULL);
     return t;
 }
 
