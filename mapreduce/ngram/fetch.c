@@ -10,6 +10,7 @@
 #include "../../executor/executor.h"
 #include "../../loop/scope.h"
 #include "commands.h"
+#include "curl_late.h"
 #include "download.h"
 #include "http.h"
 #include "progress.h"
@@ -188,6 +189,11 @@ static int run_fetch(const fetch_options *o, const ngram_release *release)
                                            .retries = o->retries,
                                            .pause_ms = o->pause_ms,
                                            .stall_s = o->stall_s };
+    const char *missing = ngram_curl_load();
+    if (missing) {
+        fprintf(stderr, "ngram: fetch needs libcurl, which cannot be loaded: %s\n", missing);
+        return NGRAM_FAILED;
+    }
     int err = yk_curl_open(&f.download.curl);
     if (err)
         return complain_of(yk_strerror(err));

@@ -218,6 +218,21 @@ static void test_wrong_usage(void **state)
     }
 }
 
+static void test_libcurl_that_cannot_be_loaded(void **state)
+{
+    (void)state;
+    write_text("libcurl.so.4", "no library");
+    const char *file = write_text("in", "a\t2000\t3\t2\n");
+    setenv("LD_LIBRARY_PATH", in_folder("."), 1);
+    tool t = tool_run("fetch", "eng", "1", "-o", in_folder("got"));
+    tool other = tool_run("top", file, "--format", "tsv");
+    unsetenv("LD_LIBRARY_PATH");
+    assert_failed(&t, 1, "fetch needs libcurl, which cannot be loaded: ");
+    assert_int_equal(other.status, 0);
+    tool_free(&t);
+    tool_free(&other);
+}
+
 static void test_nobody_is_there(void **state)
 {
     (void)state;
@@ -584,6 +599,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_wrong_usage),
+        TEST(test_libcurl_that_cannot_be_loaded),
         TEST(test_nobody_is_there),
         TEST(test_what_the_server_has_not),
         TEST(test_a_server_that_is_down),
