@@ -167,15 +167,24 @@ static int cut(yk_http *h, int err)
     return err;
 }
 
+/* Nothing was sent. */
+static void answer(yk_http *h, int err)
+{
+    bool stops = err == YK_ECANCELED; /* at once, with all its connections */
+    if (stops)
+        h->conn->last = true;
+    if (err)
+        yk__http_answer_error(h, err);
+    else
+        yk_http_send(h, 204, NULL, NULL, 0);
+    if (stops)
+        h->conn->linger = false;
+}
+
 static int finish(yk_http *h, int err)
 {
     if (!h->status) {
-        if (err == YK_ECANCELED)
-            h->conn->last = true;
-        if (err)
-            yk__http_answer_error(h, err);
-        else
-            yk_http_send(h, 204, NULL, NULL, 0);
+        answer(h, err);
         err = 0;
     }
     if (!err)
