@@ -370,6 +370,7 @@ void yk__http_refuse(yk_http *h, int status)
 {
     h->head = (yk__http_head){ .method = no_method, .minor = 1 };
     h->body_over = true;
+    h->status = 0; /* of the answer before, which has not gone yet */
     h->fields_len = 0;
     h->conn->last = h->conn->linger = true;
     yk_http_error(h, status, NULL);
