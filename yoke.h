@@ -9,6 +9,7 @@
  *   executor/wait.h       waiting for it         loop/sync.h    locks, semaphores, ...; queue.h
  *   executor/shared.h     what jobs share        loop/offload.h what would hold it up
  *                                                loop/stream.h  sockets, pipes, files; net.h, tls.h
+ *                                                loop/serve/serve.h  servers of many processes
  *
  *   data/rows.h           the Ngram dataset      mapreduce/mapreduce.h
  *   data/store.h          a store made of it                    one question over a lot of data
@@ -49,6 +50,7 @@
 #include "loop/poll.h"
 #include "loop/queue.h"
 #include "loop/scope.h"
+#include "loop/serve/serve.h"
 #include "loop/signal.h"
 #include "loop/stream.h"
 #include "loop/subprocess.h"

@@ -36,6 +36,9 @@ install(FILES
     loop/http/websocket.h
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/yoke/loop/http)
 install(FILES
+    loop/serve/serve.h
+    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/yoke/loop/serve)
+install(FILES
     data/generate.h
     data/input.h
     data/rows.h

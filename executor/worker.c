@@ -15,6 +15,7 @@
 #include "arena_internal.h"
 #include "carried.h"
 #include "channel.h"
+#include "lifeline.h"
 #include "pace.h"
 #include "park.h"
 #include "ring.h"
@@ -363,19 +364,6 @@ static _Noreturn void work(void)
 
 /* ---- Start ---------------------------------------------------------------------------------- */
 
-/* The lifeline is the reading end of a pipe whose writing end only the parent has. When the parent
- * is gone, however it went, the kernel sends this process the signal that nothing can stop. It
- * works without the zygote and is not tied to a thread, as PR_SET_PDEATHSIG is. */
-static void hold_lifeline(int fd)
-{
-    fcntl(fd, F_SETOWN, getpid());
-    fcntl(fd, F_SETSIG, SIGKILL);
-    fcntl(fd, F_SETFL, O_ASYNC | O_NONBLOCK);
-    char byte;
-    if (read(fd, &byte, 1) == 0)
-        _exit(0); /* gone before the signal was set */
-}
-
 static void reset_signals(void)
 {
     for (int s = 1; s < NSIG; s++)
@@ -452,7 +440,7 @@ _Noreturn void yk__worker_main(const struct yk__worker_start *start)
     yk__context_leave(NULL); /* of the thread that called yk_init */
     yk__parker_set_blocking(&job_waits);
     yk__crash_watch(&w.ch->crash, __builtin_frame_address(0));
-    hold_lifeline(start->lifeline_fd);
+    yk__lifeline_hold(start->lifeline_fd);
     keep_only(start->wake_fd, start->lifeline_fd);
     begin();
     work();

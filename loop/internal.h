@@ -206,6 +206,9 @@ yk_future *yk__offload(yk_job_fn fn, const void *arg, size_t len, uint64_t deadl
 /* At the loop's end, when its thread has no loop any more. */
 void yk__loop_close_executor(yk_loop *loop);
 
+/* For yk_args(). */
+void yk__set_args(int argc, char **argv);
+
 /* Writes that a task's stack has overflown, for signal handlers too. */
 void yk__task_report_overflow(const yk__task *task);
 

@@ -24,6 +24,12 @@ int yk_args(char ***argv)
     return args_count;
 }
 
+void yk__set_args(int argc, char **argv)
+{
+    args_count = argc;
+    args = argv;
+}
+
 /* ---- Signals --------------------------------------------------------------------------------- */
 
 static const int signals[] = { SIGINT, SIGTERM };
@@ -119,8 +125,7 @@ static int run(yk_loop *loop, yk_task_fn app, void *arg)
 
 int yk_main(int argc, char **argv, yk_task_fn app, void *arg)
 {
-    args_count = argc;
-    args = argv;
+    yk__set_args(argc, argv);
     yk_init(); /* what it returns is said again by the first process pool */
     yk_loop *loop = yk_loop_new();
     if (!loop)

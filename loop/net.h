@@ -104,8 +104,10 @@ typedef struct yk_server yk_server;
 typedef int (*yk_connection_fn)(yk_stream *stream, void *arg);
 
 typedef struct yk_server_options {
-    size_t most;       /* connections at once, others wait to be accepted; 0: 10,000 */
-    size_t stack_size; /* of their tasks; 0: 256 KiB */
+    size_t most;                 /* connections at once, others wait to be accepted; 0: 10,000 */
+    size_t stack_size;           /* of their tasks; 0: 256 KiB */
+    struct yk_semaphore *places; /* NULL, or in place of `most`: each connection takes one while it
+                                    is served, so several servers share what there is (sync.h) */
 } yk_server_options;
 
 /* Accepts connections until it is stopped, each with a task. Where descriptors run out it tries
@@ -118,6 +120,10 @@ yk_server *yk_server_start_opts(yk_listener *l, yk_connection_fn fn, void *arg,
 
 /* Connections that are being served. */
 size_t yk_server_connections(const yk_server *server);
+
+/* Accepts no more; what is served goes on. To be followed by the call below. In a task, which may
+ * not be one of the server's own. */
+void yk_server_stop_accepting(yk_server *server);
 
 /* Accepts no more, and waits until those that are served have ended; at the deadline, or when the
  * caller is cancelled, it cancels them. Frees the server. Returns 0; UV_ETIMEDOUT or YK_ECANCELED:

@@ -27,7 +27,7 @@ struct yk_server {
     void *arg;
     size_t stack_size;
     yk_future *acceptor;
-    yk_semaphore places;
+    yk_semaphore own_places, *places;
     yk_event idle; /* set when the last connection ends */
     connection *connections;
     size_t count;
@@ -53,7 +53,7 @@ static int served(yk_future *task, void *arg)
         server->connections = c->next;
     if (c->next)
         c->next->prev = c->prev;
-    yk_semaphore_release(&server->places);
+    yk_semaphore_release(server->places);
     if (--server->count == 0)
         yk_event_set(&server->idle);
     free(c);
@@ -76,7 +76,7 @@ static int begin(yk_server *server, yk_stream *stream)
     connection *c = calloc(1, sizeof *c);
     if (!c) {
         yk_stream_close(stream);
-        yk_semaphore_release(&server->places);
+        yk_semaphore_release(server->places);
         return UV_ENOMEM;
     }
     c->server = server;
@@ -101,14 +101,14 @@ static bool will_pass(int err)
 
 static int accept_next(yk_server *server)
 {
-    int err = yk_semaphore_acquire(&server->places, YK_FOREVER);
+    int err = yk_semaphore_acquire(server->places, YK_FOREVER);
     if (err)
         return err;
     yk_stream *stream;
     err = yk_accept(server->listener, &stream, YK_FOREVER);
     if (!err)
         return begin(server, stream);
-    yk_semaphore_release(&server->places);
+    yk_semaphore_release(server->places);
     return err;
 }
 
@@ -135,7 +135,8 @@ yk_server *yk_server_start_opts(yk_listener *l, yk_connection_fn fn, void *arg,
     server->listener = l;
     server->fn = fn;
     server->arg = arg;
-    server->places.value = options && options->most ? options->most : MOST;
+    server->own_places.value = options && options->most ? options->most : MOST;
+    server->places = options && options->places ? options->places : &server->own_places;
     server->stack_size = options ? options->stack_size : 0;
     server->acceptor = yk_task_start_with(accept_all, server, .name = "server");
     return server;
@@ -158,6 +159,11 @@ static int stop_accepting(yk_server *server)
             err = YK_ECANCELED;
     yk_future_error(server->acceptor); /* has been looked at */
     return err;
+}
+
+void yk_server_stop_accepting(yk_server *server)
+{
+    stop_accepting(server);
 }
 
 static void cancel_connections(yk_server *server)
