@@ -43,6 +43,7 @@
 #include "loop/file.h"
 #include "loop/generator.h"
 #include "loop/http/http.h"
+#include "loop/http/log.h"
 #include "loop/http/websocket.h"
 #include "loop/loop.h"
 #include "loop/net.h"

@@ -33,6 +33,7 @@ install(FILES
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/yoke/loop)
 install(FILES
     loop/http/http.h
+    loop/http/log.h
     loop/http/websocket.h
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/yoke/loop/http)
 install(FILES

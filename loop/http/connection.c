@@ -69,6 +69,7 @@ static int refuse(yk__http_conn *c, int status)
 {
     YK__HTTP_COUNT(c, requests, 1);
     yk__http_refuse(c->h, status);
+    yk__http_note(c->h, status, 0);
     return YK_END;
 }
 
@@ -181,7 +182,7 @@ static void answer(yk_http *h, int err)
         h->conn->linger = false;
 }
 
-static int finish(yk_http *h, int err)
+static int finish(yk_http *h, int err, uint64_t began)
 {
     if (!h->status) {
         answer(h, err);
@@ -189,6 +190,7 @@ static int finish(yk_http *h, int err)
     }
     if (!err)
         err = yk__http_response_end(h);
+    yk__http_note(h, h->status, began);
     if (err)
         return h->status == 101 ? err : cut(h, err);
     return h->conn->last || h->body_over ? 0 : yk__http_body_drop(h);
@@ -201,6 +203,7 @@ static int serve_one(yk__http_conn *c)
     if (err)
         return err;
     yk_http *h = c->h;
+    uint64_t began = c->service->log ? yk_now() : 0;
     h->status = 0;
     h->fields_len = 0;
     c->requests++;
@@ -210,9 +213,10 @@ static int serve_one(yk__http_conn *c)
     YK__HTTP_COUNT(c, requests, 1);
     if (handle(h, &err)) {
         YK__HTTP_COUNT(c, left, 1);
+        yk__http_note(h, 499, began);
         return err;
     }
-    return finish(h, err);
+    return finish(h, err, began);
 }
 
 /* ---- From the beginning to the end ----------------------------------------------------------- */

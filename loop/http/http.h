@@ -78,6 +78,7 @@ typedef struct yk_http_service {
     void *arg;
     struct yk_tls *tls;         /* HTTPS: yk_tls_server() (tls.h); NULL: plain */
     yk_http_counters *counters; /* NULL: counts nowhere */
+    struct yk_http_log *log;    /* of all answers (log.h); NULL: none */
     bool keep_working;          /* a client that leaves does not interrupt its handler */
 
     /* Limits; 0 is the figure given. */

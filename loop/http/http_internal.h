@@ -63,6 +63,7 @@ struct yk__http_conn {
     bool linger;        /* the client does not know that: it is listened to for a while */
     void (*leave)(void *arg); /* a WebSocket's, when the server is drained; NULL: it is none */
     void *leave_arg;
+    char peer[48]; /* for the log, "" until it is asked for */
 };
 
 struct yk_http {
@@ -174,6 +175,11 @@ int yk__http_body_drop(yk_http *h);
 int yk__http_out(yk_http *h, const void *data, size_t len); /* now or a little later */
 int yk__http_outv(yk_http *h, const struct iovec *pieces, size_t n);
 int yk__http_out_now(yk_http *h); /* hands all to the stream */
+
+/* ---- access.c --------------------------------------------------------------------------------- */
+
+/* A line for the log, where there is one. `began`: when the request was there; 0: it was none. */
+void yk__http_note(yk_http *h, int status, uint64_t began);
 
 /* ---- response.c -------------------------------------------------------------------------------
  */
