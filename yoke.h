@@ -42,6 +42,7 @@
 #include "loop/dns.h"
 #include "loop/file.h"
 #include "loop/generator.h"
+#include "loop/http/files.h"
 #include "loop/http/http.h"
 #include "loop/http/log.h"
 #include "loop/http/websocket.h"

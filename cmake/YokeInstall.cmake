@@ -32,6 +32,7 @@ install(FILES
     loop/transport.h
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/yoke/loop)
 install(FILES
+    loop/http/files.h
     loop/http/http.h
     loop/http/log.h
     loop/http/websocket.h

@@ -29,27 +29,9 @@ static int make_request(yk__http_conn *c)
     return 0;
 }
 
-/* All that was answered is on its way; the client that does not take it is waited for. */
-static int send_all(yk__http_conn *c)
-{
-    yk_http *h = c->h;
-    if (!h)
-        return 0;
-    int err = yk__http_out_now(h);
-    while (!err && yk_stream_unsent(c->stream) > 0) {
-        yk__http_pace pace = { 0 };
-        size_t unsent = yk_stream_unsent(c->stream);
-        err = yk_stream_drain(c->stream, yk__http_pace_deadline(c, &pace));
-        size_t sent = unsent - yk_stream_unsent(c->stream);
-        if (err == UV_ETIMEDOUT && yk__http_pace_keeps(c, &pace, yk__http_stall_ms(c), sent))
-            err = 0;
-    }
-    return err;
-}
-
 static int wait_idle(yk__http_conn *c)
 {
-    int err = send_all(c);
+    int err = yk__http_send_all(c);
     if (err)
         return err;
     if (c->h)
@@ -198,7 +180,7 @@ static int finish(yk_http *h, int err, uint64_t began)
 
 static int serve_one(yk__http_conn *c)
 {
-    size_t len;
+    size_t len = 0;
     int err = await_head(c, &len);
     if (err)
         return err;
@@ -281,7 +263,7 @@ static int serve_all(yk__http_conn *c)
     while (!err && !c->last)
         err = serve_one(c);
     if (!err || err == YK_END)
-        err = send_all(c);
+        err = yk__http_send_all(c);
     if (!err && c->linger)
         yk__http_linger(c);
     return err;

@@ -138,6 +138,12 @@ bool yk__http_pace_keeps(const yk__http_conn *c, yk__http_pace *pace, uint64_t m
 /* Ends the sending, and listens until the client has heard that. */
 void yk__http_linger(yk__http_conn *c);
 
+/* ---- request.c -------------------------------------------------------------------------------- */
+
+/* The values of all fields of that name, with commas between them; NULL: there are none. To be
+ * freed. */
+int yk__http_joined(const yk_http *h, const char *name, char **joined);
+
 /* ---- target.c: paths and queries ------------------------------------------------------------- */
 
 /* Decodes percent escapes into out[0..size), with a NUL; `plus`: a '+' is a space. The length;
@@ -155,6 +161,9 @@ int yk__http_take_target(yk_http *h, char *room);
 
 /* ---- route.c ----------------------------------------------------------------------------------
  */
+
+/* The value of the route's {rest...}; UV_ENOENT: it has none. */
+int yk__http_rest(const yk_http *h, char *out, size_t size);
 
 /* Calls who takes the request. What that returned. */
 int yk__http_dispatch(yk_http *h);
@@ -175,6 +184,7 @@ int yk__http_body_drop(yk_http *h);
 int yk__http_out(yk_http *h, const void *data, size_t len); /* now or a little later */
 int yk__http_outv(yk_http *h, const struct iovec *pieces, size_t n);
 int yk__http_out_now(yk_http *h); /* hands all to the stream */
+int yk__http_send_all(yk__http_conn *c); /* waits until the system has all of it */
 
 /* ---- access.c --------------------------------------------------------------------------------- */
 

@@ -80,3 +80,20 @@ int yk__http_out(yk_http *h, const void *data, size_t len)
     }
     return 0;
 }
+
+int yk__http_send_all(yk__http_conn *c)
+{
+    yk_http *h = c->h;
+    if (!h)
+        return 0;
+    int err = yk__http_out_now(h);
+    while (!err && yk_stream_unsent(c->stream) > 0) {
+        yk__http_pace pace = { 0 };
+        size_t unsent = yk_stream_unsent(c->stream);
+        err = yk_stream_drain(c->stream, yk__http_pace_deadline(c, &pace));
+        size_t sent = unsent - yk_stream_unsent(c->stream);
+        if (err == UV_ETIMEDOUT && yk__http_pace_keeps(c, &pace, yk__http_stall_ms(c), sent))
+            err = 0;
+    }
+    return err;
+}

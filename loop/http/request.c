@@ -36,6 +36,30 @@ const char *yk_http_header(const yk_http *h, const char *name)
     return NULL;
 }
 
+int yk__http_joined(const yk_http *h, const char *name, char **joined)
+{
+    const char *key, *value;
+    size_t len = 0, more;
+    *joined = NULL;
+    for (size_t i = 0; yk_http_next_header(h, &i, &key, &value);) {
+        if (strcasecmp(key, name) != 0)
+            continue;
+        more = strlen(value);
+        char *longer = realloc(*joined, len + more + 2);
+        if (!longer) {
+            free(*joined);
+            *joined = NULL;
+            return UV_ENOMEM;
+        }
+        if (len > 0)
+            longer[len++] = ',';
+        memcpy(longer + len, value, more + 1);
+        len += more;
+        *joined = longer;
+    }
+    return 0;
+}
+
 bool yk_http_next_header(const yk_http *h, size_t *i, const char **name, const char **value)
 {
     if (*i >= h->head.fields)

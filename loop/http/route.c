@@ -91,6 +91,22 @@ int yk_http_param(const yk_http *h, const char *name, char *out, size_t size)
     return yk__http_decode_to(p.value, p.len, false, out, size);
 }
 
+int yk__http_rest(const yk_http *h, char *out, size_t size)
+{
+    const char *last = h->route ? strrchr(h->route->pattern, '/') : NULL;
+    size_t len = last ? strlen(last + 1) : 0;
+    if (!last || !is_rest(last + 1, len))
+        return UV_ENOENT;
+    parameter p = { .name = NULL };
+    char *name = strndup(last + 2, len - 5);
+    if (!name)
+        return UV_ENOMEM;
+    p.name = name;
+    int err = fits(h->route->pattern, h->raw, &p) && p.value ? take_rest(&p, out, size) : UV_ENOENT;
+    free(name);
+    return err;
+}
+
 /* ---- Who takes a request --------------------------------------------------------------------- */
 
 static bool takes_method(const yk_http_route *r, const char *method)

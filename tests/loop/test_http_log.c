@@ -211,7 +211,8 @@ static void test_a_forked_child_logs_too(void **state)
     if (child == 0) {
         for (int i = 0; i < 1000; i++)
             add(log, "/child");
-        _exit(yk_http_log_close(log) || yk_http_log_dropped(log));
+        uint64_t dropped = yk_http_log_dropped(log);
+        _exit(yk_http_log_close(log) || dropped);
     }
     for (int i = 0; i < 1000; i++)
         add(log, "/parent");
