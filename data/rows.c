@@ -1,5 +1,8 @@
 /* data/rows.c - folds runs of rows of one n-gram.
  *
+ * Where the processor has AVX2, row_short.c folds most rows; this is for the others, other
+ * processors, and where not every year counts.
+ *
  * Nearly every row of the dataset is the n-gram of the row before, a year of four digits and two
  * counts of a few digits. So a run is folded like this:
  *
@@ -23,16 +26,10 @@
 #include <string.h>
 
 #include "data/row_parse.h"
+#include "data/row_run.h"
 #include "executor/error.h"
 
-#if defined(__SSE2__) && !defined(YOKE_PORTABLE_ROWS)
-#include <emmintrin.h>
-#define ROWS_SSE2 1
-#endif
-
 #define REACH 40 /* 32 bytes under the mask; a count in them is read by 8 bytes at once */
-
-#define always_inline inline __attribute__((always_inline))
 
 /* ---- the bytes ---- */
 
@@ -91,32 +88,6 @@ static uint32_t bytes_of_year(int year)
     return 0x30303030 + (y / 1000 << 24) + (y / 100 % 10 << 16) + (y / 10 % 10 << 8) + y % 10;
 }
 
-#ifdef ROWS_SSE2
-/* Bit i is set where p[i] and key[i] are the same, for i from 0 to 15. */
-static always_inline uint32_t same_bytes(const char *p, const char *key)
-{
-    return (uint32_t)_mm_movemask_epi8(
-        _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)p), _mm_loadu_si128((const __m128i *)key)));
-}
-#endif
-
-/* How to compare keys: by a constant, so that the loop over a run is compiled for each. */
-typedef enum key_class { UP_TO_16, UP_TO_32, LONGER } key_class;
-
-/* Does the row at p begin with the key? May read 32 bytes of either. */
-static always_inline bool same_key(const char *p, const char *key, size_t size, key_class class)
-{
-#ifdef ROWS_SSE2
-    if (class == UP_TO_16)
-        return (~same_bytes(p, key) & ((1u << size) - 1)) == 0;
-    if (class == UP_TO_32)
-        return same_bytes(p, key) == 0xffff && same_bytes(p + size - 16, key + size - 16) == 0xffff;
-#else
-    (void)class;
-#endif
-    return memcmp(p, key, size) == 0;
-}
-
 /* The first TAB or LF in [p, end), or end. */
 static const char *find_delimiter(const char *p, const char *end)
 {
@@ -137,12 +108,7 @@ static const char *find_delimiter(const char *p, const char *end)
 
 /* ---- a run ---- */
 
-typedef struct run {
-    const char *key;
-    size_t size;  /* the n-gram and its TAB */
-    bool careful; /* leave the rest of it to the careful path */
-    uint64_t match_count, volume_count, entries;
-} run;
+typedef ngram__run run;
 
 /* Where the numbers of an entry lie; the ends are offsets from its first byte. */
 typedef struct shape {
@@ -213,14 +179,14 @@ static always_inline const char *add_short_entry(const ngram_rows *rows, run *su
 
 /* Folds rows of version 2 from *next on, as long as they are of the run and of the usual shape. */
 static always_inline uint64_t fold_rows(const ngram_rows *rows, run *sums, const char **next,
-                                        key_class class)
+                                        ngram__key_class class)
 {
     const char *p = *next, *key = sums->key;
     size_t size = sums->size;
     const char *last = rows->end - size - REACH; /* the caller has checked that there is room */
     run local = *sums;
     uint64_t lines = 0;
-    while (p <= last && same_key(p, key, size, class)) {
+    while (p <= last && ngram__same_key(p, key, size, class)) {
         const char *q = p + size;
 #ifdef ROWS_SSE2
         const char *end = add_short_entry(rows, &local, q);
@@ -244,6 +210,20 @@ static always_inline uint64_t fold_rows(const ngram_rows *rows, run *sums, const
     *sums = local;
     *next = p;
     return lines;
+}
+
+/* The same for a key of at most 32 bytes. */
+static uint64_t fold_short(const ngram_rows *rows, run *sums, const char **next)
+{
+    uint64_t lines = 0;
+#ifdef ROWS_AVX2
+    if (rows->years.from == 1 && rows->years.to == 9999)
+        lines = ngram__fold_short(sums, next, rows->end);
+    if ((size_t)(rows->end - *next) < sums->size + REACH)
+        return lines;
+#endif
+    return lines + (sums->size <= 16 ? fold_rows(rows, sums, next, UP_TO_16)
+                                     : fold_rows(rows, sums, next, UP_TO_32));
 }
 
 /* Folds one row of version 3 if all of it is of the usual shape, else nothing of it. */
@@ -278,10 +258,8 @@ static uint64_t fold_fast(ngram_rows *rows, run *r)
     uint64_t lines;
     if (next[r->size + 4] == ',')
         lines = fold_long_row(rows, &sums, &next);
-    else if (r->size <= 16)
-        lines = fold_rows(rows, &sums, &next, UP_TO_16);
     else if (r->size <= 32)
-        lines = fold_rows(rows, &sums, &next, UP_TO_32);
+        lines = fold_short(rows, &sums, &next);
     else
         lines = fold_rows(rows, &sums, &next, LONGER);
     if (__builtin_add_overflow(r->match_count, sums.match_count, &sums.match_count) ||
@@ -441,8 +419,8 @@ static bool same_ngram(const char *p, const ngram_rows *rows)
 {
     size_t size = rows->length + 1;
     if (size <= 16)
-        return same_key(p, rows->ngram, size, UP_TO_16);
-    return same_key(p, rows->ngram, size, LONGER);
+        return ngram__same_key(p, rows->ngram, size, UP_TO_16);
+    return ngram__same_key(p, rows->ngram, size, LONGER);
 }
 
 /* Reads the row at rows->next if it is of version 2, of the usual shape, and of the n-gram of the

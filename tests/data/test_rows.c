@@ -16,7 +16,7 @@ static const ngram_years all_years = { 0, 0 };
 /* A block that ends where the memory does, so that a read behind it is seen. */
 static char *block_of(const void *text, size_t size)
 {
-    char *p = malloc(size ? size : 1);
+    char *p = calloc(1, size ? size : 1);
     if (size)
         memcpy(p, text, size);
     return p;
@@ -475,6 +475,98 @@ static void test_every_cut_at_a_row_gives_the_same_sums(void **state)
     bytes_free(&b);
 }
 
+/* ---- what the fast paths take and leave ---- */
+
+typedef struct outcome {
+    uint64_t entries, match, volume, bad, places;
+} outcome;
+
+static void add_outcome(outcome *o, const char *begin, const char *end, uint64_t offset)
+{
+    ngram_rows rows;
+    ngram_group g;
+    int got;
+    ngram_rows_init(&rows, begin, end, all_years);
+    while ((got = ngram_rows_next(&rows, &g)) != 0) {
+        o->bad += got < 0;
+        o->places += got < 0 ? mix("", 0, offset + rows.bad.offset) : 0;
+        o->entries += got > 0 ? g.entries : 0;
+        o->match += got > 0 ? g.match_count : 0;
+        o->volume += got > 0 ? g.volume_count : 0;
+    }
+}
+
+/* A row by itself, at its block's end, is left to the careful parser. */
+static void check_as_single_rows(const char *text, size_t size)
+{
+    outcome want = { 0 }, got = { 0 };
+    char *block = block_of(text, size);
+    add_outcome(&got, block, block + size, 0);
+    for (const char *lf, *line = text; line < text + size; line = lf + 1) {
+        lf = memchr(line, '\n', size - (size_t)(line - text));
+        char *row = block_of(line, (size_t)(lf + 1 - line));
+        add_outcome(&want, row, row + (lf + 1 - line), (uint64_t)(line - text));
+        free(row);
+    }
+    free(block);
+    assert_memory_equal(&got, &want, sizeof got);
+}
+
+/* A run of like rows; each byte of two neighbours becomes each of these, and the year 0000. */
+static void change_each_byte(const char *row)
+{
+    static const char others[] = "0159\t\n\v\b\r,/:x-\xb0\xb9\xff";
+    enum { ROWS = 24, CHANGED = 8 };
+    size_t size = strlen(row);
+    char *text = malloc(ROWS * size);
+    for (size_t i = 0; i < ROWS; i++)
+        memcpy(text + i * size, row, size);
+    check_as_single_rows(text, ROWS * size);
+    for (size_t at = CHANGED * size; at < (CHANGED + 2) * size; at++) {
+        char before = text[at];
+        for (const char *c = others; c < others + sizeof others; c++) {
+            text[at] = *c;
+            check_as_single_rows(text, ROWS * size);
+        }
+        text[at] = before;
+    }
+    for (size_t i = CHANGED; i < CHANGED + 2; i++) {
+        memcpy(strchr(text + i * size, '\t') + 1, "0000", 4);
+        check_as_single_rows(text, ROWS * size);
+    }
+    free(text);
+}
+
+static void test_each_byte_changed_in_rows_of_each_shape(void **state)
+{
+    static const char digits[] = "90817";
+    static const char *const keys[] = { "k", "a key of 15 b..", "the_DET longest key of 31 bytes",
+                                        "the_DET  longer key of 32 bytes"
+                                        " " };
+    (void)state;
+    for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++)
+        for (int m = 1; m <= 5; m++)
+            for (int v = 1; v <= 5; v += k == 0 ? 1 : 2) {
+                char row[80];
+                snprintf(row, sizeof row, "%s\t1987\t%.*s\t%.*s\n", keys[k], m, digits, v, digits);
+                change_each_byte(row);
+            }
+}
+
+static void test_sums_of_the_longest_runs_of_short_rows(void **state)
+{
+    (void)state;
+    static const char row[] = "a\t1999\t9999\t9998\n";
+    enum { ROWS = 700000 }; /* their sum is past 32 bits */
+    char *text = malloc(ROWS * (sizeof row - 1));
+    for (size_t i = 0; i < ROWS; i++)
+        memcpy(text + i * (sizeof row - 1), row, sizeof row - 1);
+    sums s = folded(text, text + ROWS * (sizeof row - 1), all_years);
+    assert_true(s.entries == ROWS);
+    assert_true(s.match == UINT64_C(9999) * ROWS && s.volume == UINT64_C(9998) * ROWS);
+    free(text);
+}
+
 static void test_crlf_gives_the_same_sums(void **state)
 {
     (void)state;
@@ -666,6 +758,8 @@ int main(void)
         cmocka_unit_test(test_an_empty_block_has_no_rows),
         cmocka_unit_test(test_random_rows_fold_as_read_naively),
         cmocka_unit_test(test_every_cut_at_a_row_gives_the_same_sums),
+        cmocka_unit_test(test_each_byte_changed_in_rows_of_each_shape),
+        cmocka_unit_test(test_sums_of_the_longest_runs_of_short_rows),
         cmocka_unit_test(test_crlf_gives_the_same_sums),
         cmocka_unit_test(test_a_long_row_of_many_years),
         cmocka_unit_test(test_an_ngram_of_ten_megabytes),
