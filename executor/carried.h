@@ -27,4 +27,7 @@ size_t yk__context_size(const yk__context *c);
 void yk__context_put(const yk__context *c, void *to);
 yk__context *yk__context_copy(const void *bytes);
 
+/* A copy of `len` bytes that came from elsewhere, if they are one. 0, UV_EPROTO, UV_ENOMEM. */
+int yk__context_read(yk__context **c, const void *bytes, size_t len);
+
 #endif

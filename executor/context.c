@@ -109,6 +109,34 @@ yk__context *yk__context_copy(const void *bytes)
     return c;
 }
 
+static bool is_whole(const yk__context *c)
+{
+    size_t room = c->size - sizeof *c;
+    if (c->count > room / sizeof(struct entry))
+        return false;
+    for (uint32_t i = 0; i < c->count; i++)
+        if (c->entries[i].at > c->size || c->entries[i].at % alignof(max_align_t))
+            return false;
+    return true;
+}
+
+int yk__context_read(yk__context **out, const void *bytes, size_t len)
+{
+    if (len < sizeof(yk__context))
+        return UV_EPROTO;
+    yk__context *c = malloc(len);
+    if (!c)
+        return UV_ENOMEM;
+    memcpy(c, bytes, len);
+    atomic_init(&c->refs, 1);
+    if (c->size != len || !is_whole(c)) {
+        free(c);
+        return UV_EPROTO;
+    }
+    *out = c;
+    return 0;
+}
+
 static void *value_of(const yk__context *c, const yk_context_key *key)
 {
     for (uint32_t i = 0; c && i < c->count; i++)

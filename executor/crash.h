@@ -66,6 +66,9 @@ typedef struct yk__crash yk__crash;
 yk__crash *yk__crash_copy(const yk__crash_record *record, int signal);
 void yk__crash_free(yk__crash *crash);
 
+/* What a copy was made of, for one in another process. */
+void yk__crash_record_of(const yk__crash *crash, yk__crash_record *record);
+
 /* How a worker ended while it ran a job. */
 typedef struct yk__death {
     int signal;         /* 0: it exited, or nobody knows */

@@ -59,6 +59,19 @@ yk__crash *yk__crash_copy(const yk__crash_record *record, int signal)
     return crash;
 }
 
+void yk__crash_record_of(const yk__crash *crash, yk__crash_record *record)
+{
+    memset(record, 0, sizeof *record);
+    record->code = crash->code;
+    record->sender = crash->sender;
+    record->address = crash->address;
+    memcpy(record->frames, crash->frames, sizeof record->frames);
+    memcpy(record->paths, crash->paths, sizeof record->paths);
+    atomic_store_explicit(&record->overflowed, crash->overflowed, memory_order_relaxed);
+    atomic_store_explicit(&record->n_frames, crash->n_frames, memory_order_relaxed);
+    atomic_store_explicit(&record->signal, (uint32_t)crash->signal, memory_order_relaxed);
+}
+
 void yk__crash_free(yk__crash *crash)
 {
     if (!crash)

@@ -142,7 +142,7 @@ static size_t hybrid_parts(yk_executor *ex, yk_executor **parts, const char **na
     return n;
 }
 
-/* Every part; those that are yet to be made will have the new size. */
+/* Every part that can; those that are yet to be made will have the new size. */
 static int hybrid_resize(yk_executor *ex, unsigned workers)
 {
     struct hybrid *h = hybrid_of(ex);
@@ -150,7 +150,7 @@ static int hybrid_resize(yk_executor *ex, unsigned workers)
     pthread_mutex_lock(&h->lock);
     h->workers = workers;
     for (int k = 0; k < PARTS && !err; k++)
-        if (h->parts[k])
+        if (h->parts[k] && h->parts[k]->ops->resize)
             err = yk_executor_resize(h->parts[k], workers_of(h, (yk_job_kind)k));
     pthread_mutex_unlock(&h->lock);
     return err;
@@ -175,7 +175,7 @@ static const yk__executor_ops hybrid_ops = { .submit = hybrid_submit,
                                              .resize = hybrid_resize,
                                              .has_threads = true };
 
-yk_executor *yk_hybrid_new(const yk_pool_options *options)
+static yk_executor *hybrid_new(const yk_pool_options *options)
 {
     static const yk_pool_options none;
     options = options ? options : &none;
@@ -199,4 +199,19 @@ yk_executor *yk_hybrid_new(const yk_pool_options *options)
     h->workers = workers;
     pthread_mutex_init(&h->lock, NULL);
     return &h->ex;
+}
+
+yk_executor *yk__hybrid_around(const yk_pool_options *options, yk_executor *isolated)
+{
+    yk_executor *ex = hybrid_new(options);
+    if (ex->error)
+        yk_executor_unref(isolated);
+    else if (isolated)
+        atomic_store_explicit(&hybrid_of(ex)->parts[YK_ISOLATED], isolated, memory_order_release);
+    return ex;
+}
+
+yk_executor *yk_hybrid_new(const yk_pool_options *options)
+{
+    return yk__hybrid_around(options, NULL);
 }

@@ -57,6 +57,16 @@ yk_executor *yk__executor_failed(int code, const char *message);
 /* A process pool; `own_driver`: no loop drives it, whoever makes it. */
 yk_executor *yk__process_pool_make(const yk_pool_options *options, bool own_driver);
 
+/* For who drives the pool (and is its only customer): has began(told) called when a job begins,
+ * where somebody is to be told of that job: set right after it was submitted. Once or more often; a
+ * job may also go back to the queue before its worker has looked at it. */
+void yk__process_pool_tell(yk_executor *ex, void (*began)(void *told));
+void yk__process_job_tell(yk_future *f, void *told);
+
+/* A hybrid with this executor for its YK_ISOLATED jobs, whose reference is the hybrid's from then
+ * on, also where it cannot be made. */
+yk_executor *yk__hybrid_around(const yk_pool_options *options, yk_executor *isolated);
+
 /* 0 and the count, or UV_EINVAL. */
 int yk__worker_count(const yk_pool_options *options, unsigned *workers);
 

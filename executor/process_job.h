@@ -27,6 +27,7 @@ typedef struct process_job {
     struct remote *on; /* whose ring it is in, at `position` */
     uint32_t position;
     struct job_terms *terms;  /* NULL for most: see process_terms.h */
+    void *told;               /* who is told that it begins; NULL: nobody. See internal.h */
     struct process_job *next; /* among the kept ones */
     bool may_be_kept;         /* its memory, for another job: it has the usual size */
 
@@ -35,6 +36,9 @@ typedef struct process_job {
 
 /* Writes its context, which is not NULL, behind its argument. */
 void yk__pool_put_context(process_job *job);
+
+/* It has begun, and somebody is to be told. */
+void yk__pool_tell_begin(process_job *job);
 
 /* It has begun, or never will: there is room for another. */
 void yk__pool_unqueued(process_job *job);

@@ -195,6 +195,7 @@ static process_job *job_new(struct process_pool *p, yk_job_fn fn, const void *ar
     job->block = block;
     job->admitted = yk__admission_bounded(&p->admission);
     job->on = NULL;
+    job->told = NULL;
     job->terms = NULL;
     yk__queued_init(&job->place, options->priority);
     if (yk__terms_asked(options) && !(job->terms = yk__terms_new(job, options, arg, len))) {
@@ -312,6 +313,28 @@ static void cancel_asked(yk_future *f)
     job->post.run = cancel_posted;
     yk__reactor_post(p->reactor, &job->post);
     leave(p);
+}
+
+/* ---- Telling of begins ---------------------------------------------------------------------- */
+
+void yk__process_pool_tell(yk_executor *ex, void (*began)(void *told))
+{
+    pool_of(ex)->began = began;
+}
+
+void yk__pool_tell_begin(process_job *job)
+{
+    job->pool->began(job->told);
+}
+
+void yk__process_job_tell(yk_future *f, void *told)
+{
+    process_job *job = (process_job *)f;
+    if (f->ops != &job_ops)
+        return; /* it was refused */
+    job->told = told;
+    if (yk_future_state(f) == YK_RUNNING)
+        yk__pool_tell_begin(job);
 }
 
 /* ---- Shutting down -------------------------------------------------------------------------- */

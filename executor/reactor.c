@@ -287,11 +287,13 @@ void yk__reactor_unwatch(yk__reactor *r, yk__watch *w)
     epoll_ctl(r->poll_fd, EPOLL_CTL_DEL, w->fd, NULL);
 }
 
+#define EVENTS_A_TURN 64 /* what is left is found again by the host's next poll */
+
 /* One event a call: its callback may unwatch any other, whose event must not be delivered after. */
 void yk__reactor_dispatch(yk__reactor *r)
 {
     struct epoll_event e;
-    while (epoll_wait(r->poll_fd, &e, 1, 0) == 1) {
+    for (int i = 0; i < EVENTS_A_TURN && epoll_wait(r->poll_fd, &e, 1, 0) == 1; i++) {
         yk__watch *w = e.data.ptr;
         if (w) {
             w->came = e.events;

@@ -206,6 +206,8 @@ static void front_changed(remote *r)
     yk__future_advance(&job->work.future, YK_PENDING, YK_RUNNING);
     if (job->admitted)
         yk__pool_unqueued(job);
+    if (job->told)
+        yk__pool_tell_begin(job);
     if (job->work.timeout || r->timer.heap_index) {
         r->front_since = yk_now();
         r->front_began = 0;

@@ -66,6 +66,35 @@ void yk__stream_release(yk__stream *s);
  * thread; the first code counts. */
 void yk__stream_close(yk__stream *s, int code);
 
+/* ---- A stream whose job is in another place than a ring can reach -----------------------------
+ */
+
+/* Somebody feeds it with what the job emits. Both are called on whatever thread: `changed` when the
+ * reader has taken something, or the stream was closed; `free` at the stream's end. Before the job
+ * is known to others. */
+typedef struct yk__feeder {
+    void (*changed)(struct yk__feeder *feeder);
+    void (*free)(struct yk__feeder *feeder);
+} yk__feeder;
+void yk__stream_set_feeder(yk__stream *s, yk__feeder *feeder);
+yk__feeder *yk__stream_feeder(const yk__stream *s);
+
+/* One thread at a time. UV_EMSGSIZE: there is no room for it. */
+int yk__stream_feed(yk__stream *s, const void *data, size_t len);
+
+/* What there is to tell the job: how many bytes were taken, each record with YK__RECORD_HEAD more
+ * than its own; whether more may be expected to be taken without another record; and the code that
+ * it was closed with, or 0. */
+#define YK__RECORD_HEAD sizeof(uint32_t)
+typedef struct yk__feed {
+    uint64_t taken;
+    bool empty;
+    int closed;
+} yk__feed;
+yk__feed yk__stream_look(const yk__stream *s);
+
+/* ---- Both ------------------------------------------------------------------------------------ */
+
 /* There may be something new for the reader. Any thread of the parent. */
 void yk__stream_rouse(yk__stream *s);
 

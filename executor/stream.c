@@ -11,7 +11,7 @@
 #include "ring.h"
 #include "worker.h"
 
-#define HEADER sizeof(uint32_t) /* of a record: its length */
+#define HEADER YK__RECORD_HEAD /* of a record: its length */
 #define LOOK_EVERY                                                                 \
     ((uint64_t)10 * 1000000) /* for a reason to stop, while the job waits for room \
                               */
@@ -22,6 +22,7 @@ struct yk__stream {
     _Atomic bool reading;          /* somebody is; acquire when taken, release when given back */
     _Atomic bool ended;            /* the future has; set before `sleeper` is looked at */
     _Atomic(yk__parker *) sleeper; /* set by a reader that sleeps; who takes it wakes it */
+    yk__feeder *feeder;            /* constant; NULL: the job itself writes */
 
     yk__ring *ring;
     bool shared; /* see the ring's: what is there, a worker may write */
@@ -98,6 +99,8 @@ void yk__stream_release(yk__stream *s)
         yk_arena_free(s->ring);
     else
         free(s->ring);
+    if (s->feeder)
+        s->feeder->free(s->feeder);
     free(s);
 }
 
@@ -154,16 +157,28 @@ static void write_at(yk__ring *ring, uint64_t position, const void *data, size_t
         memcpy(ring->data, (const char *)data + first, len - first);
 }
 
-static void wake_reader(const yk_job *job)
+/* `s`: NULL in a worker process. */
+static void wake_reader(yk__ring *ring, yk__stream *s)
 {
-    uint32_t reader = atomic_load(&job->ring->reader);
-    if (!(reader & 1) || reader == job->ring->woken)
+    uint32_t reader = atomic_load(&ring->reader);
+    if (!(reader & 1) || reader == ring->woken)
         return;
-    job->ring->woken = reader;
-    if (job->stream)
-        yk__stream_rouse(job->stream);
+    ring->woken = reader;
+    if (s)
+        yk__stream_rouse(s);
     else
         yk__worker_call_attention();
+}
+
+/* There is room for it. */
+static void publish(yk__ring *ring, yk__stream *s, const void *data, size_t len)
+{
+    uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+    uint32_t length = (uint32_t)len;
+    write_at(ring, tail, &length, HEADER);
+    write_at(ring, tail + HEADER, data, len);
+    atomic_store(&ring->tail, tail + HEADER + len);
+    wake_reader(ring, s);
 }
 
 int yk_job_emit(yk_job *job, const void *data, size_t len)
@@ -180,15 +195,38 @@ int yk_job_emit(yk_job *job, const void *data, size_t len)
         err = wait_for_room(job, HEADER + len);
     if (err)
         return err;
-    uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
-    uint32_t length = (uint32_t)len;
-    write_at(ring, tail, &length, HEADER);
-    write_at(ring, tail + HEADER, data, len);
-    atomic_store(&ring->tail, tail + HEADER + len);
-    wake_reader(job);
+    publish(ring, job->stream, data, len);
     /* Nobody takes what a job emits after it was written off. `ended` is looked at after the record
      * was published, by the reader before it looks for one: it is taken, or this is seen. */
     return job->stream && atomic_load(&job->stream->ended) ? YK_ECANCELED : 0;
+}
+
+/* ---- A feeder's side ------------------------------------------------------------------------ */
+
+void yk__stream_set_feeder(yk__stream *s, yk__feeder *feeder)
+{
+    s->feeder = feeder;
+}
+
+yk__feeder *yk__stream_feeder(const yk__stream *s)
+{
+    return s->feeder;
+}
+
+int yk__stream_feed(yk__stream *s, const void *data, size_t len)
+{
+    if (len > s->ring->size || !has_room(s->ring, HEADER + len))
+        return UV_EMSGSIZE;
+    publish(s->ring, s, data, len);
+    return 0;
+}
+
+yk__feed yk__stream_look(const yk__stream *s)
+{
+    uint64_t taken = atomic_load(&s->ring->head);
+    return (yk__feed){ .taken = taken,
+                       .empty = taken == atomic_load(&s->ring->tail),
+                       .closed = atomic_load(&s->ring->closed) };
 }
 
 /* ---- The reader's side ---------------------------------------------------------------------- */
@@ -202,8 +240,11 @@ static void wake_job(const yk__stream *s)
 void yk__stream_close(yk__stream *s, int code)
 {
     int32_t open = 0;
-    if (atomic_compare_exchange_strong(&s->ring->closed, &open, code) &&
-        atomic_load(&s->ring->wait_for) != 0)
+    if (!atomic_compare_exchange_strong(&s->ring->closed, &open, code))
+        return;
+    if (s->feeder)
+        s->feeder->changed(s->feeder);
+    else if (atomic_load(&s->ring->wait_for) != 0)
         wake_job(s);
 }
 
@@ -233,6 +274,10 @@ static void advance(yk__stream *s, size_t by)
         s->offset -= s->size;
     s->head += by;
     atomic_store(&s->ring->head, s->head);
+    if (s->feeder) {
+        s->feeder->changed(s->feeder);
+        return;
+    }
     uint64_t wait_for = atomic_load(&s->ring->wait_for);
     if (wait_for == 0 || wait_for == s->woke || s->head < wait_for - 1)
         return;
