@@ -1,8 +1,8 @@
 /* The shared pool's process: see pool_server.h.
  *
  * All of it is for the loop's thread, which drives the pool, too: futures end here. A connection is
- * freed in the server's turn, when it is down and its last job has ended; so nothing of it goes
- * away while somebody is at it.
+ * cut in the server's turn, after it has broken, and freed there when its last job has ended; so
+ * nothing of it goes away while somebody is at it.
  */
 #include "pool_server.h"
 
@@ -44,6 +44,7 @@ typedef struct connection {
     struct job **jobs; /* [size] by number; NULL: there is none */
     uint32_t size;
     size_t open;
+    bool cut; /* the link is down, and the jobs have been cancelled */
 } connection;
 
 typedef struct job {
@@ -91,13 +92,10 @@ static void unlist_begun(job *j)
 
 /* ---- Telling the client ---------------------------------------------------------------------- */
 
-static void cancel_all(connection *c);
-
 /* A client that cannot be told must not wait for ever. */
 static void give_up(connection *c)
 {
-    yk__link_close(&c->link);
-    cancel_all(c);
+    yk__link_close(&c->link); /* the next turn sees to its jobs */
 }
 
 static void tell(job *j, enum yk__frame_type type, const void *bytes, size_t len)
@@ -185,13 +183,20 @@ static int on_end(yk_future *f, void *arg)
     return 0;
 }
 
+/* It may end, and be freed, at once. */
+static void cancel(job *j)
+{
+    yk_future *f = yk_future_ref(j->future);
+    yk_future_cancel(f);
+    yk_future_unref(f);
+}
+
 static void cancel_all(connection *c)
 {
     for (uint32_t i = 0; i < c->size; i++)
         if (c->jobs[i]) {
-            job *j = c->jobs[i];
-            yk_event_set(&j->room); /* nobody has to be waited for */
-            yk_future_cancel_with(j->future, "whoever submitted it is gone");
+            yk_event_set(&c->jobs[i]->room); /* nobody has to be waited for */
+            cancel(c->jobs[i]);
         }
 }
 
@@ -273,7 +278,7 @@ static void start_forwarding(job *j)
     if (!started) {
         yk_future_error(task);
         j->unforwarded = true;
-        yk_future_cancel(j->future);
+        cancel(j); /* nobody hears of its end yet */
         if (yk_future_on_end(j->future, on_end, j))
             give_up(j->c);
     }
@@ -408,7 +413,7 @@ static int came(yk__link *link, const yk__frame *frame, void **data)
     if (frame->len > 0 && !*data)
         return UV_ENOMEM;
     if (frame->type == YK__CANCEL)
-        yk_future_cancel(j->future);
+        cancel(j);
     else
         stream_changed(j, *data);
     return 0;
@@ -421,9 +426,9 @@ static void up(yk__link *link)
 
 static void lost(yk__link *link, int err)
 {
+    (void)link;
     if (err == UV_EPROTO)
         yk__log("a client of the shared pool broke its protocol; cut");
-    cancel_all((connection *)link);
 }
 
 static const yk__link_ops link_ops = { up, expects, came, lost };
@@ -497,10 +502,19 @@ static bool is_over(const connection *c)
     return c->open == 0 && !yk__link_is_open(&c->link);
 }
 
+static bool is_to_be_seen_to(const connection *c)
+{
+    return is_over(c) || (!c->cut && !yk__link_is_open(&c->link));
+}
+
 static void sweep(yk__pool_server *s)
 {
     for (connection *c = s->connections, *next; c; c = next) {
         next = c->next;
+        if (!c->cut && !yk__link_is_open(&c->link)) {
+            c->cut = true;
+            cancel_all(c);
+        }
         if (is_over(c))
             farewell(c);
     }
@@ -526,8 +540,8 @@ static bool announce(yk__source *source, uint32_t parked)
     flush_all(s);
     bool some = false;
     for (const connection *c = s->connections; c && !some; c = c->next)
-        some = is_over(c);
-    return some; /* to be swept in another turn */
+        some = is_to_be_seen_to(c);
+    return some; /* in another turn */
 }
 
 /* The loop is closed under it, and the pool with it. */
