@@ -11,9 +11,11 @@ enum { PARTS = YK__PARTS };
 
 struct hybrid {
     yk_executor ex;
-    yk_pool_options options;
-    yk__worker_spec *spec; /* what options.worker points to; NULL: nothing */
-    unsigned workers;
+    struct recipe {
+        yk_pool_options options;
+        yk__worker_spec *spec; /* what options.worker points to; NULL: nothing */
+        unsigned workers;
+    } threads, processes;
     pthread_mutex_t lock; /* for making a part: once each */
     _Atomic bool closing;
     _Atomic(yk_executor *) parts[PARTS]; /* release when made */
@@ -24,16 +26,22 @@ static struct hybrid *hybrid_of(yk_executor *ex)
     return (struct hybrid *)ex;
 }
 
+static const struct recipe *recipe_of(const struct hybrid *h, yk_job_kind kind)
+{
+    return kind == YK_ISOLATED ? &h->processes : &h->threads;
+}
+
 static int workers_of(const struct hybrid *h, yk_job_kind kind)
 {
+    unsigned workers = recipe_of(h, kind)->workers;
     if (kind != YK_BLOCKING)
-        return (int)h->workers;
-    return h->workers > 256 ? 1024 : 4 * (int)h->workers;
+        return (int)workers;
+    return workers > 256 ? 1024 : 4 * (int)workers;
 }
 
 static yk_executor *make_part(struct hybrid *h, yk_job_kind kind)
 {
-    yk_pool_options options = h->options;
+    yk_pool_options options = recipe_of(h, kind)->options;
     options.name = h->ex.name;
     options.workers = workers_of(h, kind);
     /* Made by whoever needs it first, it must not depend on that one's loop. */
@@ -148,7 +156,7 @@ static int hybrid_resize(yk_executor *ex, unsigned workers)
     struct hybrid *h = hybrid_of(ex);
     int err = 0;
     pthread_mutex_lock(&h->lock);
-    h->workers = workers;
+    h->threads.workers = h->processes.workers = workers;
     for (int k = 0; k < PARTS && !err; k++)
         if (h->parts[k] && h->parts[k]->ops->resize)
             err = yk_executor_resize(h->parts[k], workers_of(h, (yk_job_kind)k));
@@ -162,7 +170,8 @@ static void hybrid_free(yk_executor *ex)
     for (int k = 0; k < PARTS; k++)
         yk_executor_unref(h->parts[k]);
     pthread_mutex_destroy(&h->lock);
-    free(h->spec);
+    free(h->threads.spec);
+    free(h->processes.spec);
     free(h);
 }
 
@@ -175,35 +184,49 @@ static const yk__executor_ops hybrid_ops = { .submit = hybrid_submit,
                                              .resize = hybrid_resize,
                                              .has_threads = true };
 
-static yk_executor *hybrid_new(const yk_pool_options *options)
+/* NULL, or what is wrong with them. UV_ENOMEM is left in *err. */
+static const char *take_recipe(struct recipe *r, const yk_pool_options *options, int *err)
 {
     static const yk_pool_options none;
     options = options ? options : &none;
-    unsigned workers;
-    if (yk__worker_count(options, &workers))
-        return yk__executor_failed(UV_EINVAL, "the number of workers must lie between 0 and 1024");
+    *err = UV_EINVAL;
+    if (yk__worker_count(options, &r->workers))
+        return "the number of workers must lie between 0 and 1024";
     const char *invalid = yk__worker_options_invalid(&options->worker);
     if (invalid)
-        return yk__executor_failed(UV_EINVAL, invalid);
+        return invalid;
+    *err = yk__worker_spec_copy(&options->worker, malloc, &r->spec);
+    if (*err)
+        return yk_strerror(UV_ENOMEM);
+    r->options = *options;
+    if (r->spec)
+        r->options.worker = r->spec->options;
+    return NULL;
+}
+
+static yk_executor *hybrid_new(const yk_pool_options *threads, const yk_pool_options *processes)
+{
     struct hybrid *h = calloc(1, sizeof *h);
-    if (!h || yk__worker_spec_copy(&options->worker, malloc, &h->spec)) {
-        free(h);
-        h = NULL;
-    }
     if (!h)
         return yk__executor_failed(UV_ENOMEM, NULL);
-    yk__executor_init(&h->ex, &hybrid_ops, options, "hybrid");
-    h->options = *options;
-    if (h->spec)
-        h->options.worker = h->spec->options;
-    h->workers = workers;
+    int err;
+    const char *wrong = take_recipe(&h->threads, threads, &err);
+    if (!wrong)
+        wrong = take_recipe(&h->processes, processes, &err);
+    if (wrong) {
+        free(h->threads.spec);
+        free(h);
+        return yk__executor_failed(err, wrong);
+    }
+    yk__executor_init(&h->ex, &hybrid_ops, threads, "hybrid");
     pthread_mutex_init(&h->lock, NULL);
     return &h->ex;
 }
 
-yk_executor *yk__hybrid_around(const yk_pool_options *options, yk_executor *isolated)
+yk_executor *yk__hybrid_with(const yk_pool_options *threads, const yk_pool_options *processes,
+                             yk_executor *isolated)
 {
-    yk_executor *ex = hybrid_new(options);
+    yk_executor *ex = hybrid_new(threads, processes);
     if (ex->error)
         yk_executor_unref(isolated);
     else if (isolated)
@@ -213,5 +236,5 @@ yk_executor *yk__hybrid_around(const yk_pool_options *options, yk_executor *isol
 
 yk_executor *yk_hybrid_new(const yk_pool_options *options)
 {
-    return yk__hybrid_around(options, NULL);
+    return yk__hybrid_with(options, options, NULL);
 }

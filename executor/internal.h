@@ -63,9 +63,10 @@ yk_executor *yk__process_pool_make(const yk_pool_options *options, bool own_driv
 void yk__process_pool_tell(yk_executor *ex, void (*began)(void *told));
 void yk__process_job_tell(yk_future *f, void *told);
 
-/* A hybrid with this executor for its YK_ISOLATED jobs, whose reference is the hybrid's from then
- * on, also where it cannot be made. */
-yk_executor *yk__hybrid_around(const yk_pool_options *options, yk_executor *isolated);
+/* A hybrid whose worker processes have options of their own; or, instead of them, an executor for
+ * YK_ISOLATED jobs, whose reference is the hybrid's from then on, also where it cannot be made. */
+yk_executor *yk__hybrid_with(const yk_pool_options *threads, const yk_pool_options *processes,
+                             yk_executor *isolated);
 
 /* 0 and the count, or UV_EINVAL. */
 int yk__worker_count(const yk_pool_options *options, unsigned *workers);

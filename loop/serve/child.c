@@ -35,6 +35,8 @@ void yk__become_child(yk__supervisor *s, int lifeline, const char *suffix)
     for (const yk__worker *w = s->workers; w < s->workers + YK__SEATS; w++)
         if (w->stage != YK__STAGE_NONE && w->lifeline >= 0)
             close(w->lifeline);
+    if (s->pool.pid > 0 && s->pool.lifeline >= 0)
+        close(s->pool.lifeline);
     close(s->signals);
     set_signals(s);
     set_name(s->options.name, suffix);

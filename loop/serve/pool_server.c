@@ -6,7 +6,6 @@
  */
 #include "pool_server.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,7 +13,6 @@
 
 #include "../../executor/carried.h"
 #include "../../executor/crash.h"
-#include "../../executor/init.h"
 #include "../../executor/ring.h"
 #include "../../executor/stream.h"
 #include "../internal.h"
@@ -652,30 +650,13 @@ int yk__pool_server_stop(yk__pool_server *s)
     return yk_executor_close(pool);
 }
 
-/* ---- A process of its own -------------------------------------------------------------------- */
-
-struct service {
-    yk__pool_door *door;
-    const yk_pool_options *options;
-};
-
-static int serve(void *arg)
+int yk__pool_serve(void *arg)
 {
-    struct service *service = arg;
+    const yk__pool_service *service = arg;
     yk__pool_server *server;
     int err = yk__pool_server_start(&server, service->door, service->options);
     if (err)
         return err;
-    yk_await(yk__pool_server_over(server));
+    yk_await(server->over);
     return yk__pool_server_stop(server);
-}
-
-int yk__pool_server_main(yk__pool_door *door, const yk_pool_options *options)
-{
-    yk__pool_door_stay_inside(door);
-    yk_init(); /* before signals are ignored: its workers are to be stopped by them */
-    signal(SIGINT, SIG_IGN);
-    signal(SIGTERM, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
-    return yk_main(0, NULL, serve, &(struct service){ door, options });
 }

@@ -28,9 +28,11 @@ size_t yk__pool_server_jobs(const yk__pool_server *server);
  * it. What yk_executor_close() returns. */
 int yk__pool_server_stop(yk__pool_server *server);
 
-/* The whole process, which a supervisor has just forked: serves until nobody can knock any more.
- * It leaves SIGINT, SIGTERM and SIGHUP to the supervisor, which closes its side of the door.
- * Returns the exit status. */
-int yk__pool_server_main(yk__pool_door *door, const yk_pool_options *options);
+/* A main task: serves until nobody can knock any more. `service`: a yk__pool_service. */
+typedef struct yk__pool_service {
+    const yk__pool_door *door;
+    const yk_pool_options *options;
+} yk__pool_service;
+int yk__pool_serve(void *service);
 
 #endif

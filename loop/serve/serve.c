@@ -94,6 +94,8 @@ static int start(yk__supervisor *s)
     err = open_memory(s);
     if (!err)
         err = open_descriptors(s);
+    if (!err)
+        err = yk__pool_process_open(s);
     if (err)
         yk__serve_log("cannot start: %s", yk_strerror(err));
     s->n_slots = s->wanted = s->sockets.slots;
@@ -106,6 +108,7 @@ static void close_all(yk__supervisor *s)
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
         if (fds[i] >= 0)
             close(fds[i]);
+    yk__pool_process_close(s);
     yk__sockets_close(&s->sockets, true);
     yk__shared_free(s->pages, YK__SEATS * sizeof *s->pages);
     yk__shared_free(s->shared, s->options.shared_size);
@@ -134,6 +137,7 @@ int yk_serve_opts(int argc, char **argv, const yk_serve_options *options)
     yk_fini(); /* each worker has a zygote of its own */
     s->options = with_defaults(options);
     s->signals = s->attention = s->notify = -1;
+    s->pool.door.outside = s->pool.door.inside = s->pool.lifeline = -1;
     yk__serve_log_open(s->options.log_fd, s->options.name);
     const char *wrong = what_is_wrong(&s->options);
     if (wrong)

@@ -39,6 +39,20 @@
  *               goes on. The new supervisor is another process, at first a child of this one
  * TERM to a worker has it drain, and be replaced. When the supervisor dies, all workers die.
  *
+ * Processes for YK_ISOLATED jobs. Each worker has a pool of its own, or, with shared_processes, all
+ * use one, which belongs to a process that the supervisor forks: so heavy work never takes more
+ * than these processes, however many workers there are. For the jobs it is all the same, but:
+ *   - they see memory as it was before yk_serve(), and not what `start` has set up;
+ *   - memory of the arena (arena.h) cannot be had: `uses` is refused with UV_ENOTSUP, a pointer
+ * into it means nothing in a job. Arguments, results and records of up to 1 GiB are sent, and
+ * copied;
+ *   - queue_limit and job_timeout_ms are each worker's own: the bound is on the jobs of one worker
+ *     that wait, so that one which floods the pool meets YK_EFULL, and no other;
+ *   - a worker that dies has its jobs cancelled. If the pool's process dies, the jobs that it had
+ *     fail with YK_ECRASHED, and the next ones wait until there is another;
+ *   - yk_future_cancel() returns 1 also for most that have not begun, and progress is some 20 ms
+ * old.
+ *
  * Sockets that the program is given (LISTEN_FDS: systemd's socket activation) are used in place of
  * `listen`. Without SO_REUSEPORT (systemd: ReusePort=yes) one socket is shared by all workers, and
  * connections do not spread evenly. A Unix socket is always shared.
@@ -82,6 +96,7 @@ typedef struct yk_serve_options {
      * for YK_ISOLATED jobs. */
     yk_pool_options threads;
     yk_pool_options processes;
+    bool shared_processes; /* of one pool for all workers: see below */
 
     size_t shared_size; /* bytes of zeroed memory for all workers: yk_serve_shared() */
 

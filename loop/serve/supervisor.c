@@ -32,6 +32,7 @@ static void end_at_once(yk__supervisor *s, int sig)
     for (yk__worker *w = s->workers; w < s->workers + YK__SEATS; w++)
         if (w->stage != YK__STAGE_NONE)
             yk__worker_kill(w);
+    yk__pool_process_kill(s);
 }
 
 static void end(yk__supervisor *s, int sig)
@@ -116,6 +117,7 @@ static void step(yk__supervisor *s)
     }
     if (!s->stopping)
         yk__slots_step(s);
+    yk__pool_process_step(s);
     if (!s->stopping && !s->is_up && yk__slots_all_ready(s)) {
         s->is_up = true;
         tell_ready(s);
@@ -128,7 +130,7 @@ int yk__supervise(yk__supervisor *s)
     s->looked_at = yk_now();
     for (;;) {
         step(s);
-        if (s->stopping && yk__workers_alive(s) == 0)
+        if (s->stopping && yk__workers_alive(s) == 0 && s->pool.pid == 0)
             break;
         wait_for_something(s);
     }

@@ -7,6 +7,7 @@
  *   supervisor.c   the step, the signals, the end
  *   slots.c        which workers there should be: one a slot, replaced one at a time
  *   workers.c      a worker process: its start, its heartbeat, its limits, its end
+ *   pool_process.c the process that has the pool which all workers share
  *   sockets.h      what they accept from
  *   worker.h       the other side: what runs in a worker process
  */
@@ -19,6 +20,7 @@
 #include <sys/types.h>
 
 #include "page.h"
+#include "pool_door.h"
 #include "serve.h"
 #include "sockets.h"
 
@@ -56,6 +58,16 @@ typedef struct yk__slot {
     uint64_t starts;
 } yk__slot;
 
+/* The process that has the shared pool, with options.shared_processes. */
+typedef struct yk__pool_process {
+    yk__pool_door door;
+    pid_t pid; /* 0: there is none */
+    int lifeline;
+    unsigned failures; /* in a row */
+    uint64_t forked, start_at;
+    uint64_t deadline; /* to be gone; 0: it is not to go */
+} yk__pool_process;
+
 typedef struct yk__supervisor {
     yk_serve_options options; /* with every default in place */
     yk__sockets sockets;
@@ -63,6 +75,7 @@ typedef struct yk__supervisor {
     void *shared; /* the program's */
     yk__worker workers[YK__SEATS];
     yk__slot slots[YK_SERVE_MOST_WORKERS];
+    yk__pool_process pool;
     unsigned n_slots, wanted;
     bool is_growing;    /* the last slot's first worker is not ready: nothing is steered to it */
     uint64_t leaves_at; /* the last slot's worker is told to leave; 0: no slot is to go */
@@ -109,6 +122,19 @@ void yk__slots_gone(yk__supervisor *s, yk__worker *w, bool failed);
 /* All are replaced, one at a time; this one is. */
 void yk__slots_roll(yk__supervisor *s);
 bool yk__slots_all_ready(const yk__supervisor *s);
+
+/* ---- pool_process.c ---------------------------------------------------------------------------
+ */
+
+int yk__pool_process_open(yk__supervisor *s);
+void yk__pool_process_close(yk__supervisor *s);
+
+/* Starts it when it is due; has it go when the server stops and no worker is left. */
+void yk__pool_process_step(yk__supervisor *s);
+void yk__pool_process_kill(yk__supervisor *s);
+
+/* Whether it was this process that has ended. */
+bool yk__pool_process_ended(yk__supervisor *s, pid_t pid, int status);
 
 /* ---- supervisor.c -----------------------------------------------------------------------------
  */

@@ -15,12 +15,16 @@
 #include <uv.h>
 
 #include "../../executor/error.h"
+#include "../../executor/internal.h"
 #include "../internal.h"
+#include "../offload.h"
 #include "../signal.h"
 #include "../sync.h"
+#include "shared_pool.h"
 
 #define EMPTY_MS        500  /* at the most, to accept what waits when nobody comes after it */
 #define LAST_REQUEST_MS 1000 /* for a client that has not seen yet that its connection ends */
+#define LAST_JOB_MS     2000 /* for jobs that nobody has waited for */
 
 typedef struct listening {
     yk_listener *listener;
@@ -39,6 +43,7 @@ static struct {
     listening *listening;
     size_t n_listening;
     yk_semaphore places;
+    yk_executor *executor;
     yk_http_service http; /* a copy, that counts in the page */
     yk__watch notify;
     bool notified; /* and `notified` is yet to be called */
@@ -168,6 +173,24 @@ static int listen_at_all(void)
     return err;
 }
 
+/* ---- Executors ------------------------------------------------------------------------------- */
+
+static int open_executor(yk_loop *loop)
+{
+    const yk_serve_options *o = me.options;
+    yk_executor *shared = NULL;
+    if (o->shared_processes)
+        shared = yk__shared_pool_new(&me.supervisor->pool.door, &o->processes);
+    me.executor = yk__hybrid_with(&o->threads, &o->processes, shared);
+    return yk_loop_set_default_executor(loop, me.executor);
+}
+
+static void close_executor(void)
+{
+    yk_executor_shutdown(me.executor, .cancel_running = true, .deadline = yk_after_ms(LAST_JOB_MS));
+    yk_executor_unref(me.executor);
+}
+
 /* ---- Draining -------------------------------------------------------------------------------- */
 
 static bool somebody_waits(void)
@@ -224,6 +247,8 @@ static int get_ready(void)
     me.beat_at = yk_now();
     beat(NULL);
     int err = watch_notify(yk_loop_current());
+    if (!err)
+        err = open_executor(yk_loop_current());
     if (!err && me.options->start)
         err = me.options->start(me.options->arg);
     return err < 0 ? err : listen_at_all();
@@ -248,6 +273,7 @@ static int serve(void *unused)
     drain();
     if (me.options->stop)
         me.options->stop(me.options->arg);
+    close_executor();
     if (me.options->notified)
         yk__reactor_unwatch(&yk_loop_current()->reactor, &me.notify);
     yk_signal_close(term);
@@ -274,6 +300,7 @@ _Noreturn void yk__worker_run(yk__supervisor *s, const yk__worker *worker, int l
     me.page = yk__worker_page(s, worker);
     me.slot = worker->slot;
     yk__become_child(s, lifeline, number);
+    yk__pool_door_stay_outside(&s->pool.door);
     keep_own_sockets(&s->sockets);
     yk__run_child(serve, NULL);
 }

@@ -132,12 +132,15 @@ void yk__workers_reap(yk__supervisor *s)
 {
     pid_t pid;
     int status;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (yk__pool_process_ended(s, pid, status))
+            continue;
         for (yk__worker *w = s->workers; w < s->workers + YK__SEATS; w++)
             if (w->stage != YK__STAGE_NONE && w->pid == pid) {
                 bury(s, w, status);
                 break;
             }
+    }
 }
 
 /* ---- Life ------------------------------------------------------------------------------------ */

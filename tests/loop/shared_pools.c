@@ -28,27 +28,12 @@ word *shared_words(void)
 
 /* ---- The server ------------------------------------------------------------------------------ */
 
-static struct serving {
-    yk__pool_door *door;
-    const yk_pool_options *options;
-    pthread_t thread;
-} serving;
+static pthread_t serving;
 
-static int serve(void *arg)
-{
-    const struct serving *s = arg;
-    yk__pool_server *server;
-    int err = yk__pool_server_start(&server, s->door, s->options);
-    if (err)
-        return err;
-    yk_await(yk__pool_server_over(server));
-    return yk__pool_server_stop(server);
-}
-
-static void *serving_thread(void *arg)
+static void *serving_thread(void *service)
 {
     yk_loop *loop = yk_loop_new();
-    yk_future *task = yk_task_start_with(serve, arg, .name = "pool server");
+    yk_future *task = yk_task_start_with(yk__pool_serve, service, .name = "pool server");
     int err = yk_loop_run_until(loop, task);
     yk_future_unref(task);
     yk_loop_close(loop);
@@ -57,15 +42,16 @@ static void *serving_thread(void *arg)
 
 void serve_on_a_thread(yk__pool_door *door, const yk_pool_options *options)
 {
-    serving = (struct serving){ .door = door, .options = options };
-    assert_int_equal(pthread_create(&serving.thread, NULL, serving_thread, &serving), 0);
+    static yk__pool_service service;
+    service = (yk__pool_service){ door, options };
+    assert_int_equal(pthread_create(&serving, NULL, serving_thread, &service), 0);
 }
 
 void stop_serving(yk__pool_door *door)
 {
     void *result;
     yk__pool_door_stay_inside(door);
-    assert_int_equal(pthread_join(serving.thread, &result), 0);
+    assert_int_equal(pthread_join(serving, &result), 0);
     assert_int_equal((intptr_t)result, 0);
     yk__pool_door_close(door);
 }
@@ -79,7 +65,8 @@ static pid_t fork_server(yk__pool_door *door, const yk_pool_options *options)
         return pid;
     signal(SIGCHLD, SIG_DFL);
     alarm(200);
-    _exit(yk__pool_server_main(door, options));
+    yk__pool_door_stay_inside(door);
+    _exit(yk_main(0, NULL, yk__pool_serve, &(yk__pool_service){ door, options }));
 }
 
 nursery nursery_start(yk__pool_door *door, const yk_pool_options *options)
