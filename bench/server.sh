@@ -11,7 +11,7 @@
 # All take turns in every round, so that a busy minute of the machine hits all alike; what counts is
 # the ratio of the medians. Peers that are not installed are named and left out.
 #
-#   SECONDS_EACH=4 ROUNDS=5 PROCESSES=2 PORT=18100 bench/server.sh build/release
+#   SECONDS_EACH=4 ROUNDS=5 PROCESSES=2 PORT=18100 KINDS="keep-alive cpu" bench/server.sh build/release
 set -eu
 LC_ALL=C
 export LC_ALL
@@ -21,6 +21,7 @@ each=${SECONDS_EACH:-4}
 rounds=${ROUNDS:-5}
 processes=${PROCESSES:-2}
 port=${PORT:-18100}
+kinds=${KINDS:-keep-alive pipelined cpu light}
 out=$(mktemp -d "${TMPDIR:-/tmp}/yoke-bench.XXXXXX")
 running=
 trap '[ -z "$running" ] || kill $running; wait; rm -rf "$out"' EXIT
@@ -146,7 +147,7 @@ for who in $servers; do
     begin "$who" "$((port + n++))"
 done
 for ((round = 1; round <= rounds; round++)); do
-    for kind in keep-alive pipelined cpu light; do
+    for kind in $kinds; do
         n=0
         for who in $servers; do
             at=$((port + n++))
@@ -168,14 +169,14 @@ range() {
 }
 
 ratio() { # kind, peer, what was wanted
-    [ -e "$out/$1-$2" ] || return 0
+    [ -e "$out/$1-yoke" ] && [ -e "$out/$1-$2" ] || return 0
     awk -v a="$(median "$1-yoke")" -v b="$(median "$1-$2")" -v what="$1: yoke / $2" -v want="$3" \
         'BEGIN { printf "%-40s %7.2f   %s\n", what, a / b, want }'
 }
 
 echo "$processes processes, $(nproc) CPUs, $(nginx -v 2>&1 | sed 's/.*nginx/nginx/'), node $(node --version 2>/dev/null)"
 printf '%-24s %12s   %s\n' "" median range
-for kind in keep-alive pipelined cpu light; do
+for kind in $kinds; do
     unit="requests/s"
     [ "$kind" != light ] || unit="ms, p99"
     for who in $servers; do
