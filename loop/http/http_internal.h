@@ -56,11 +56,11 @@ struct yk__http_conn {
     uint64_t deadline;
     bool waiting, timed_out;
 
-    bool idle;          /* waits for a request's first byte */
-    bool handling;      /* a handler runs: */
-    yk__interrupt gone; /* its client has left */
-    bool last;          /* no further request is read */
-    bool linger;        /* the client does not know that: it is listened to for a while */
+    bool idle;                /* waits for a request's first byte */
+    bool handling;            /* a handler runs: */
+    yk__interrupt gone;       /* its client has left */
+    bool last;                /* no further request is read */
+    bool linger;              /* the client does not know that: it is listened to for a while */
     void (*leave)(void *arg); /* a WebSocket's, when the server is drained; NULL: it is none */
     void *leave_arg;
     char peer[48]; /* for the log, "" until it is asked for */
@@ -138,7 +138,8 @@ bool yk__http_pace_keeps(const yk__http_conn *c, yk__http_pace *pace, uint64_t m
 /* Ends the sending, and listens until the client has heard that. */
 void yk__http_linger(yk__http_conn *c);
 
-/* ---- request.c -------------------------------------------------------------------------------- */
+/* ---- request.c --------------------------------------------------------------------------------
+ */
 
 /* The values of all fields of that name, with commas between them; NULL: there are none. To be
  * freed. */
@@ -181,12 +182,16 @@ int yk__http_body_drop(yk_http *h);
 /* ---- output.c: sending ------------------------------------------------------------------------
  */
 
+/* Room for so many bytes, at most YK__HTTP_OUT, at the end of `out`. */
+int yk__http_room(yk_http *h, size_t len);
+void yk__http_added(yk_http *h, size_t len); /* they have been written there */
+
 int yk__http_out(yk_http *h, const void *data, size_t len); /* now or a little later */
-int yk__http_outv(yk_http *h, const struct iovec *pieces, size_t n);
-int yk__http_out_now(yk_http *h); /* hands all to the stream */
+int yk__http_out_now(yk_http *h);                           /* hands all to the stream */
 int yk__http_send_all(yk__http_conn *c); /* waits until the system has all of it */
 
-/* ---- access.c --------------------------------------------------------------------------------- */
+/* ---- access.c ---------------------------------------------------------------------------------
+ */
 
 /* A line for the log, where there is one. `began`: when the request was there; 0: it was none. */
 void yk__http_note(yk_http *h, int status, uint64_t began);

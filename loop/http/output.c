@@ -63,21 +63,29 @@ static int send_large(yk_http *h, const char *data, size_t len)
     return err;
 }
 
+int yk__http_room(yk_http *h, size_t len)
+{
+    return len <= YK__HTTP_OUT - h->out_len ? 0 : yk__http_out_now(h);
+}
+
+void yk__http_added(yk_http *h, size_t len)
+{
+    h->out_len += len;
+    if (h->flush.link || h->out_len == 0)
+        return;
+    h->flush.run = turn_ended;
+    yk__turn_end_await(h->conn->loop, &h->flush);
+}
+
 int yk__http_out(yk_http *h, const void *data, size_t len)
 {
     if (len > YK__HTTP_OUT / 2)
         return send_large(h, data, len);
-    if (len > YK__HTTP_OUT - h->out_len) {
-        int err = yk__http_out_now(h);
-        if (err)
-            return err;
-    }
+    int err = yk__http_room(h, len);
+    if (err)
+        return err;
     memcpy(h->out + h->out_len, data, len);
-    h->out_len += len;
-    if (!h->flush.link && h->out_len > 0) {
-        h->flush.run = turn_ended;
-        yk__turn_end_await(h->conn->loop, &h->flush);
-    }
+    yk__http_added(h, len);
     return 0;
 }
 

@@ -150,10 +150,7 @@ const char *yk_http_reason(int status)
     return "";
 }
 
-static char *put(char *to, const char *text)
-{
-    return stpcpy(to, text);
-}
+#define PUT(to, literal) mempcpy((to), (literal), sizeof(literal) - 1)
 
 static char *put_number(char *to, uint64_t n)
 {
@@ -167,12 +164,12 @@ static char *put_number(char *to, uint64_t n)
 static char *put_status(char *to, int status)
 {
     if (status == 200)
-        return put(to, "HTTP/1.1 200 OK\r\n");
-    to = put(to, "HTTP/1.1 ");
+        return PUT(to, "HTTP/1.1 200 OK\r\n");
+    to = PUT(to, "HTTP/1.1 ");
     to = put_number(to, (uint64_t)status);
     *to++ = ' ';
-    to = put(to, yk_http_reason(status));
-    return put(to, "\r\n");
+    to = stpcpy(to, yk_http_reason(status));
+    return PUT(to, "\r\n");
 }
 
 static bool is_last(const yk_http *h)
@@ -201,44 +198,62 @@ static void choose_framing(yk_http *h, uint64_t length)
 static char *put_framing(char *to, const yk_http *h)
 {
     if (h->chunked) {
-        to = put(to, "Transfer-Encoding: chunked\r\n");
+        to = PUT(to, "Transfer-Encoding: chunked\r\n");
     } else if (h->status != 204 && h->status != 304 && h->length != YK_HTTP_UNKNOWN) {
-        to = put(to, "Content-Length: ");
+        to = PUT(to, "Content-Length: ");
         to = put_number(to, h->length);
-        to = put(to, "\r\n");
+        to = PUT(to, "\r\n");
     }
     if (h->conn->last)
-        return put(to, "Connection: close\r\n");
-    return h->head.minor == 0 ? put(to, "Connection: keep-alive\r\n") : to;
+        return PUT(to, "Connection: close\r\n");
+    return h->head.minor == 0 ? PUT(to, "Connection: keep-alive\r\n") : to;
 }
 
-/* All but what was set. */
-static char *put_head(char *to, const yk_http *h)
+/* All but what was set: HEAD_MOST bytes and the type at most. */
+static char *put_head(char *to, const yk_http *h, const char *type, size_t type_len)
 {
     to = put_status(to, h->status);
-    to = put(to, "Date: ");
-    to = put(to, yk__http_date(h->conn->here));
-    to = put(to, "\r\n");
-    return put_framing(to, h);
+    to = PUT(to, "Date: ");
+    to = mempcpy(to, yk__http_date(h->conn->here), YK__HTTP_DATE - 1);
+    to = PUT(to, "\r\n");
+    to = put_framing(to, h);
+    if (!type)
+        return to;
+    to = PUT(to, "Content-Type: ");
+    to = mempcpy(to, type, type_len);
+    return PUT(to, "\r\n");
+}
+
+enum { HEAD_MOST = 256, TYPE_MOST = 512 };
+
+static int send_head(yk_http *h, const char *type, size_t type_len)
+{
+    int err = yk__http_room(h, HEAD_MOST + type_len);
+    if (err)
+        return err;
+    char *from = h->out + h->out_len, *to = put_head(from, h, type, type_len);
+    if (h->fields_len == 0)
+        to = PUT(to, "\r\n");
+    yk__http_added(h, (size_t)(to - from));
+    if (h->fields_len == 0)
+        return 0;
+    err = yk__http_out(h, h->fields, h->fields_len);
+    return err ? err : yk__http_out(h, "\r\n", 2);
 }
 
 int yk_http_begin(yk_http *h, int status, const char *type, uint64_t length)
 {
-    char head[256];
+    size_t type_len = type ? strlen(type) : 0;
     if (h->status)
         return YK_ECLOSED;
-    if (status < 200 || status > 599)
+    if (status < 200 || status > 599 || type_len > TYPE_MOST || (type && !is_value(type)))
         return UV_EINVAL;
-    int err = type ? yk_http_set(h, "Content-Type", type) : 0;
-    if (err)
-        return err;
+    if (type && h->fields_len > 0)
+        drop_field(h, "Content-Type");
     h->status = status;
     choose_framing(h, length);
     YK__HTTP_COUNT(h->conn, answers[status / 100], 1);
-    err = yk__http_out(h, head, (size_t)(put_head(head, h) - head));
-    if (!err && h->fields_len > 0)
-        err = yk__http_out(h, h->fields, h->fields_len);
-    return err ? err : yk__http_out(h, "\r\n", 2);
+    return send_head(h, type, type_len);
 }
 
 bool yk_http_begun(const yk_http *h)

@@ -8,8 +8,10 @@
 /* Whether the segment, decoded, is that text. */
 static bool is_text(const char *segment, size_t len, const char *text, size_t text_len)
 {
+    if (len == text_len && memcmp(segment, text, len) == 0)
+        return true;
     if (!memchr(segment, '%', len))
-        return len == text_len && memcmp(segment, text, len) == 0;
+        return false;
     char decoded[256];
     long n = yk__http_decode(segment, len, false, decoded, sizeof decoded);
     return n == (long)text_len && memcmp(decoded, text, text_len) == 0;
@@ -40,13 +42,22 @@ static void note(parameter *p, const char *name, size_t name_len, const char *va
     }
 }
 
+/* For texts as short as these faster than strcspn(). */
+static size_t segment_len(const char *path)
+{
+    size_t n = 0;
+    while (path[n] && path[n] != '/')
+        n++;
+    return n;
+}
+
 /* Whether the path is like the pattern; fills in the parameter. Both begin with a slash. */
 static bool fits(const char *pattern, const char *path, parameter *p)
 {
     while (*pattern == '/' && *path == '/') {
         pattern++;
         path++;
-        size_t n = strcspn(pattern, "/"), len = strcspn(path, "/");
+        size_t n = segment_len(pattern), len = segment_len(path);
         if (is_rest(pattern, n)) {
             note(p, pattern + 1, n - 5, path, strlen(path));
             p->is_rest = p->value == path;

@@ -94,7 +94,8 @@ static bool is_plain(const char *path, size_t len)
 int yk__http_take_target(yk_http *h, char *room)
 {
     char *path = h->head.path;
-    size_t len = strcspn(path, "?");
+    const char *mark = strchr(path, '?');
+    size_t len = mark ? (size_t)(mark - path) : strlen(path);
     h->query = path + len + (path[len] == '?');
     h->raw = h->path = room;
     memcpy(room, path, len);
