@@ -47,8 +47,8 @@ int yk__feed_make(yk__feed *feed, yk_future *const *results, size_t n, bool to_p
 {
     size_t to_copy = bytes_to_copy(results, n, to_processes);
     *feed = (yk__feed){ .stride = n };
-    feed->table = yk__shared_alloc(n * YK__PARTS * sizeof *feed->table);
-    feed->copies = to_copy ? yk__shared_alloc(to_copy) : NULL;
+    feed->table = yk__shared_block(n * YK__PARTS * sizeof *feed->table);
+    feed->copies = to_copy ? yk__shared_block(to_copy) : NULL;
     if (!feed->table || (to_copy && !feed->copies))
         return UV_ENOMEM;
     char *copy = feed->copies;
@@ -70,7 +70,7 @@ int yk__feed_make(yk__feed *feed, yk_future *const *results, size_t n, bool to_p
 
 void yk__feed_free(yk__feed *feed)
 {
-    yk__shared_free(feed->table);
-    yk__shared_free(feed->copies);
+    yk__shared_block_free(feed->table);
+    yk__shared_block_free(feed->copies);
     *feed = (yk__feed){ 0 };
 }

@@ -25,7 +25,7 @@ enum { LOOK_MS = 50, LARGEST_CHUNK = 1 << 20 };
 
 /* ---- Memory -------------------------------------------------------------------------------- */
 
-void *yk__shared_alloc(size_t size)
+void *yk__shared_block(size_t size)
 {
     void *block = yk_arena_alloc(size ? size : 1);
     if (block)
@@ -35,7 +35,7 @@ void *yk__shared_alloc(size_t size)
     return probe ? NULL : malloc(size ? size : 1);
 }
 
-void yk__shared_free(void *block)
+void yk__shared_block_free(void *block)
 {
     if (yk_arena_contains(block))
         yk_arena_free(block);
@@ -45,13 +45,13 @@ void yk__shared_free(void *block)
 
 int yk__chunk_make(yk__chunk *chunk, size_t cap)
 {
-    *chunk = (yk__chunk){ yk__shared_alloc(cap), 0, cap };
+    *chunk = (yk__chunk){ yk__shared_block(cap), 0, cap };
     return chunk->at ? 0 : UV_ENOMEM;
 }
 
 void yk__chunk_free(yk__chunk *chunk)
 {
-    yk__shared_free(chunk->at);
+    yk__shared_block_free(chunk->at);
     *chunk = (yk__chunk){ 0 };
 }
 

@@ -25,8 +25,8 @@ typedef struct yk__chunk {
 
 /* Memory that every worker of every executor can see: of the arena if there is one (yk_init() was
  * called), else of this process alone, for then there are only threads. NULL: no memory. */
-void *yk__shared_alloc(size_t size);
-void yk__shared_free(void *block);
+void *yk__shared_block(size_t size);
+void yk__shared_block_free(void *block);
 
 int yk__chunk_make(yk__chunk *chunk, size_t cap);
 void yk__chunk_free(yk__chunk *chunk);
