@@ -172,8 +172,30 @@ static int wait_for_room(const yk__output *out, const yk_job *job)
     }
 }
 
+void yk__output_open_memory(yk__output *out)
+{
+    *out = (yk__output){ .fd = -1, .in_memory = true };
+}
+
+static int write_memory(yk__output *out, const char *bytes, size_t len)
+{
+    if (len > out->room - out->len) {
+        size_t room = 2 * (out->len + len);
+        char *more = realloc(out->memory, room);
+        if (!more)
+            return UV_ENOMEM;
+        out->memory = more;
+        out->room = room;
+    }
+    memcpy(out->memory + out->len, bytes, len);
+    out->len += len;
+    return 0;
+}
+
 int yk__output_write(yk__output *out, const char *bytes, size_t len, const yk_job *job)
 {
+    if (out->in_memory)
+        return write_memory(out, bytes, len);
     while (len > 0) {
         size_t piece = len;
         if (out->paced) {
@@ -266,4 +288,6 @@ void yk__output_abandon(yk__output *out)
     if (out->temp)
         unlink(out->temp);
     close_output(out);
+    free(out->memory);
+    out->memory = NULL;
 }

@@ -39,6 +39,8 @@ void ngram_answer_init(ngram_answer *a, const ngram_output_options *o, ngram_col
                 chart->left_out += columns[i].drawn;
         }
     }
+    if (a->format != NGRAM_TABLE && a->format != NGRAM_SPARK)
+        return;
     setlocale(LC_CTYPE, "C.UTF-8"); /* for wcwidth */
     for (size_t i = 0; i < count; i++)
         columns[i].width =

@@ -6,8 +6,7 @@
 #include <string.h>
 #include <uv.h>
 
-/* Below 0: a is better. */
-static int compare(const void *left, const void *right)
+int ngram_best_compare(const void *left, const void *right)
 {
     const ngram_best_item *a = left, *b = right;
     if (a->rank != b->rank)
@@ -25,7 +24,7 @@ static void swap(ngram_best_item *a, ngram_best_item *b)
 
 static void sift_up(ngram_best *b, size_t i)
 {
-    for (; i > 0 && compare(&b->item[i], &b->item[(i - 1) / 2]) > 0; i = (i - 1) / 2)
+    for (; i > 0 && ngram_best_compare(&b->item[i], &b->item[(i - 1) / 2]) > 0; i = (i - 1) / 2)
         swap(&b->item[i], &b->item[(i - 1) / 2]);
 }
 
@@ -34,7 +33,7 @@ static void sift_down(ngram_best *b)
     for (size_t i = 0, worst;; i = worst) {
         worst = i;
         for (size_t child = 2 * i + 1; child <= 2 * i + 2 && child < b->count; child++)
-            if (compare(&b->item[child], &b->item[worst]) > 0)
+            if (ngram_best_compare(&b->item[child], &b->item[worst]) > 0)
                 worst = child;
         if (worst == i)
             return;
@@ -58,7 +57,7 @@ static int make_room(ngram_best *b)
 int ngram_best_add(ngram_best *b, const ngram_best_item *record)
 {
     bool full = b->count == b->k;
-    if (full && compare(record, &b->item[0]) > 0)
+    if (full && ngram_best_compare(record, &b->item[0]) > 0)
         return 0;
     char *key = malloc(record->len + 1);
     if (!key || make_room(b)) {
@@ -81,7 +80,7 @@ int ngram_best_add(ngram_best *b, const ngram_best_item *record)
 void ngram_best_sort(ngram_best *b)
 {
     if (b->count > 0)
-        qsort(b->item, b->count, sizeof *b->item, compare);
+        qsort(b->item, b->count, sizeof *b->item, ngram_best_compare);
 }
 
 void ngram_best_free(ngram_best *b)

@@ -11,6 +11,9 @@ typedef struct ngram_best_item {
     uint64_t rank, other; /* ordered by rank, the largest first, ties by the key's bytes */
 } ngram_best_item;
 
+/* Of two ngram_best_item, for qsort(): the better one first. */
+int ngram_best_compare(const void *left, const void *right);
+
 typedef struct ngram_best {
     size_t k, count, room;
     ngram_best_item *item; /* a heap, the worst on top, until it is sorted */

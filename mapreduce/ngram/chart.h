@@ -42,6 +42,10 @@ int ngram_chart_spark(const ngram_chart *c, yk_writer *to);
 struct ngram_command;
 int ngram_plot_check(const char *path, const struct ngram_command *command);
 
+/* What gnuplot is told so that it writes an SVG picture to standard output, and *len, its length.
+ * To be freed; NULL: out of memory. */
+char *ngram_plot_script(const ngram_chart *c, size_t *len);
+
 /* Draws, in a task of the loop; the file appears when it is whole. An exit status; it has
  * complained. */
 int ngram_plot(const ngram_chart *c, const char *path);

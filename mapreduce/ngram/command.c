@@ -186,7 +186,9 @@ static int print_version(void)
 static int run_command(const ngram_command *command, int argc, char **argv)
 {
     const ngram_option *common = NULL;
-    ngram_words words = { .at = calloc((size_t)argc + 1, sizeof *words.at) };
+    ngram_words words = { .at = calloc((size_t)argc + 1, sizeof *words.at),
+                          .argc = argc,
+                          .argv = argv };
     char *options = calloc(1, command->size);
     int status;
     if (options && words.at) {
@@ -210,6 +212,12 @@ static const ngram_command *find_command(const ngram_command *const *commands, c
     while (*commands && strcmp((*commands)->name, name) != 0)
         commands++;
     return *commands;
+}
+
+bool ngram_is_program(const ngram_command *const *commands, int argc, char **argv)
+{
+    const ngram_command *command = argc < 2 ? NULL : find_command(commands, argv[1]);
+    return command && command->program;
 }
 
 int ngram_run(const ngram_command *const *commands, int argc, char **argv)

@@ -55,6 +55,8 @@ typedef struct ngram_words {
     const char **at; /* ends with NULL */
     size_t count;
     size_t before; /* of them, before "--"; count if there is none */
+    int argc;      /* the whole line */
+    char **argv;
 } ngram_words;
 
 /* What somebody may type. Its files are named like those that tests/e2e/test_help.c makes, which
@@ -73,6 +75,7 @@ typedef struct ngram_command {
     const ngram_option_group *groups;
     const void *defaults; /* what the struct of its options begins as; NULL: zeros */
     size_t size;          /* of that struct */
+    bool program;         /* runs outside of a loop, as a program by itself */
     /* Returns an exit status, or YK_ECANCELED after an interruption; has told everything else on
      * standard error. */
     int (*run)(const void *options, const ngram_words *words);
@@ -83,6 +86,9 @@ extern const ngram_option ngram_common_options[];
 
 /* Finds the command that the line names, reads its options and runs it. The list ends with NULL. */
 int ngram_run(const ngram_command *const *commands, int argc, char **argv);
+
+/* Does the line name a command that is a program by itself? */
+bool ngram_is_program(const ngram_command *const *commands, int argc, char **argv);
 
 /* Says on standard error what is wrong with the line, and where help is. Returns NGRAM_USAGE.
  * `command` may be NULL. */

@@ -8,6 +8,7 @@ const ngram_command *const ngram_commands[] = {
     &ngram_series_command,
     &ngram_totals_command,
     &ngram_index_command,
+    &ngram_serve_command,
     &ngram_fetch_command,
     &ngram_gen_command,
     &ngram_pack_command,

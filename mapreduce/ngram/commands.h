@@ -16,6 +16,7 @@ extern const ngram_command ngram_gen_command;
 extern const ngram_command ngram_pack_command;
 extern const ngram_command ngram_unpack_command;
 extern const ngram_command ngram_index_command;
+extern const ngram_command ngram_serve_command;
 extern const ngram_command ngram_verify_command;
 extern const ngram_command ngram_info_command;
 

@@ -1,6 +1,7 @@
 /* mapreduce/ngram/filter.c - which n-grams count, and as what. */
 #include "filter.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -115,9 +116,9 @@ static pcre2_code *compile(const ngram_filter *f, int *error, PCRE2_SIZE *place)
                          NULL);
 }
 
-static bool check_expression(const ngram_filter *f, const ngram_command *command)
+static bool check_expression(const ngram_filter *f, char *why, size_t size)
 {
-    char why[128] = "";
+    char said[128] = "";
     int error;
     PCRE2_SIZE place;
     if (f->match_len == 0)
@@ -126,20 +127,20 @@ static bool check_expression(const ngram_filter *f, const ngram_command *command
     pcre2_code_free(code);
     if (code)
         return true;
-    pcre2_get_error_message(error, (PCRE2_UCHAR *)why, sizeof why);
-    ngram_complain(command, "--match %s: %s, behind \"%.*s\"", f->text + f->prefix_len, why,
-                   (int)place, f->text + f->prefix_len);
+    pcre2_get_error_message(error, (PCRE2_UCHAR *)said, sizeof said);
+    snprintf(why, size, "%s: %s, behind \"%.*s\"", f->text + f->prefix_len, said, (int)place,
+             f->text + f->prefix_len);
     return false;
 }
 
-ngram_filter *ngram_filter_new(const ngram_filter_options *o, ngram_years years,
-                               const ngram_command *command)
+ngram_filter *ngram_filter_make(const ngram_filter_options *o, ngram_years years, char *why,
+                                size_t size)
 {
     const char *prefix = o->prefix ? o->prefix : "", *match = o->match ? o->match : "";
     size_t prefix_len = strlen(prefix), match_len = strlen(match);
     ngram_filter *f = calloc(1, sizeof *f + NGRAM_FOLDED(prefix_len) + match_len + 1);
     if (!f) {
-        ngram_complain(command, "out of memory");
+        snprintf(why, size, "out of memory");
         return NULL;
     }
     f->years = years;
@@ -151,10 +152,20 @@ ngram_filter *ngram_filter_new(const ngram_filter_options *o, ngram_years years,
     else
         memcpy(f->text, prefix, f->prefix_len = prefix_len);
     memcpy(f->text + f->prefix_len, match, f->match_len = match_len);
-    if (check_expression(f, command))
+    if (check_expression(f, why, size))
         return f;
     free(f);
     return NULL;
+}
+
+ngram_filter *ngram_filter_new(const ngram_filter_options *o, ngram_years years,
+                               const ngram_command *command)
+{
+    char why[1024];
+    ngram_filter *f = ngram_filter_make(o, years, why, sizeof why);
+    if (!f)
+        ngram_complain(command, "%s%s", o->match ? "--match " : "", why);
+    return f;
 }
 
 size_t ngram_filter_size(const ngram_filter *f)

@@ -55,6 +55,9 @@ bool ngram_filter_needed(const ngram_filter_options *o);
  * about the command's line. */
 ngram_filter *ngram_filter_new(const ngram_filter_options *o, ngram_years years,
                                const ngram_command *command);
+/* The same, but what is wrong with the expression, or that memory is out, is told in `why`. */
+ngram_filter *ngram_filter_make(const ngram_filter_options *o, ngram_years years, char *why,
+                                size_t size);
 size_t ngram_filter_size(const ngram_filter *filter);
 
 typedef struct ngram_picker {

@@ -15,7 +15,12 @@ int ngram_lines_init(ngram_lines *l, const ngram_lines_options *options, const c
                      const bool *wild, size_t count, char *message, size_t size)
 {
     *l = (ngram_lines){ .options = options, .words = words, .wild = wild, .word_count = count };
-    return options->relative ? ngram_totals_read(&l->totals, options->relative, message, size) : 0;
+    l->totals = options->totals;
+    if (!options->relative)
+        return 0;
+    int err = ngram_totals_read(&l->own, options->relative, message, size);
+    l->totals = l->own;
+    return err;
 }
 
 static void free_line(ngram_line *line)
@@ -29,7 +34,7 @@ void ngram_lines_free(ngram_lines *l)
     for (size_t i = 0; i < l->count; i++)
         free_line(&l->line[i]);
     free(l->line);
-    free(l->totals);
+    free(l->own);
     ngram_chart_free(&l->chart);
     *l = (ngram_lines){ 0 };
 }
@@ -171,7 +176,7 @@ static double number_of(const ngram_lines *l, const ngram_line *line, int year)
 }
 
 /* The mean over the years around this one that are in the answer and have a number. */
-static double smoothed(const ngram_lines *l, const ngram_line *line, int year, ngram_years range)
+double ngram_lines_number(const ngram_lines *l, const ngram_line *line, int year, ngram_years range)
 {
     int from = year - l->options->smooth, to = year + l->options->smooth, n = 0;
     double sum = 0;
@@ -187,8 +192,12 @@ static double smoothed(const ngram_lines *l, const ngram_line *line, int year, n
     return n ? sum / n : NAN;
 }
 
-/* The rows of the answer; from > to if there are none. */
-static ngram_years find_range(const ngram_lines *l)
+bool ngram_lines_whole(const ngram_lines *l)
+{
+    return !l->totals && l->options->smooth == 0;
+}
+
+ngram_years ngram_lines_range(const ngram_lines *l)
 {
     ngram_years years = l->options->years, found = { 10000, 0 };
     for (size_t i = 0; i < l->count; i++) {
@@ -215,7 +224,7 @@ static int for_years(const ngram_lines *l, ngram_answer *a, ngram_cell *cells, n
         for (size_t i = 0; i < l->count; i++) {
             cells[i + 1].whole = count_of(&l->line[i], year);
             if (!whole)
-                cells[i + 1].real = smoothed(l, &l->line[i], year, range);
+                cells[i + 1].real = ngram_lines_number(l, &l->line[i], year, range);
         }
         if (to)
             err = ngram_answer_row(a, to, cells);
@@ -229,8 +238,8 @@ static int write_columns(ngram_lines *l, const ngram_output_options *o, yk_write
                          ngram_column *columns, ngram_cell *cells)
 {
     ngram_answer a;
-    ngram_years range = find_range(l);
-    bool whole = !l->totals && l->options->smooth == 0;
+    ngram_years range = ngram_lines_range(l);
+    bool whole = ngram_lines_whole(l);
     columns[0] = (ngram_column){ "year", NGRAM_YEAR, false, 0 };
     for (size_t i = 0; i < l->count; i++)
         columns[i + 1] =

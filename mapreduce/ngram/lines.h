@@ -16,7 +16,8 @@
 typedef struct ngram_lines_options {
     ngram_years years;    /* the rows; an end that is 0 is the first or last year found */
     const char *relative; /* a file of total counts: numbers are per million words; NULL: counts */
-    int smooth;           /* means over so many years on each side */
+    const ngram_totals *totals; /* or so, and these stay the caller's */
+    int smooth;                 /* means over so many years on each side */
 } ngram_lines_options;
 
 typedef struct ngram_line {
@@ -34,7 +35,8 @@ typedef struct ngram_lines {
     const char *const *words; /* as they were typed */
     const bool *wild;
     size_t word_count;
-    ngram_totals *totals; /* with options->relative */
+    const ngram_totals *totals; /* what numbers are relative to; NULL: they are counts */
+    ngram_totals *own;          /* the same, if they were read here */
     ngram_line *line;
     size_t count, room;
     ngram_chart chart;
@@ -53,6 +55,15 @@ int ngram_lines_finish(ngram_lines *l);
 
 /* Was anything found for the word? */
 bool ngram_lines_found(const ngram_lines *l, size_t word);
+
+/* The years of the answer; from > to if there are none. And the number of one of them: NaN where
+ * the total is not known. */
+ngram_years ngram_lines_range(const ngram_lines *l);
+double ngram_lines_number(const ngram_lines *l, const ngram_line *line, int year,
+                          ngram_years range);
+
+/* Are the numbers whole, just as they were counted? */
+bool ngram_lines_whole(const ngram_lines *l);
 
 /* Writes all of the answer; 0 or an error. */
 int ngram_lines_write(ngram_lines *l, const ngram_output_options *o, yk_writer *to);

@@ -14,5 +14,7 @@ static int app(void *arg)
 
 int main(int argc, char **argv)
 {
+    if (ngram_is_program(ngram_commands, argc, argv))
+        return ngram_run(ngram_commands, argc, argv);
     return yk_main(argc, argv, app, NULL);
 }

@@ -204,6 +204,11 @@ static char *make_script(const ngram_chart *c, bool svg, size_t *len)
     return NULL;
 }
 
+char *ngram_plot_script(const ngram_chart *c, size_t *len)
+{
+    return make_script(c, true, len);
+}
+
 /* ---- The file ------------------------------------------------------------------------------ */
 
 static int write_file(const char *path, const char *bytes, size_t len)

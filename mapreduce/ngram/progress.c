@@ -130,9 +130,9 @@ static size_t put_number(char *to, size_t size, const char *name, double number)
     return (size_t)snprintf(to, size, ",\"%s\":%.0f", name, number);
 }
 
-/* An object with what is known. */
-static size_t make_object(char *line, size_t size, const ngram_state *st)
+size_t ngram_progress_object(char line[NGRAM_PROGRESS_OBJECT], const ngram_state *st)
 {
+    const size_t size = NGRAM_PROGRESS_OBJECT;
     double seconds = (double)st->elapsed_ns / SECOND;
     double rate = seconds > 0 ? (double)st->done / seconds : 0;
     const yk_mapreduce_stats *job = st->job;
@@ -163,12 +163,12 @@ static size_t make_object(char *line, size_t size, const ngram_state *st)
 /* Twice a second, and at the end. */
 static void show_object(ngram_progress *p, const ngram_state *st)
 {
-    char line[1024];
+    char line[NGRAM_PROGRESS_OBJECT];
     uint64_t now = yk_now();
     if (now < p->next_line && !st->ended)
         return;
     p->next_line = now + SECOND / 2;
-    size_t len = make_object(line, sizeof line, st);
+    size_t len = ngram_progress_object(line, st);
     p->drawn = write(STDERR_FILENO, line, len) == (ssize_t)len;
 }
 

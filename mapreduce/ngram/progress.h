@@ -24,6 +24,10 @@ typedef struct ngram_state {
     const yk_mapreduce_stats *job; /* more of it, for those who read JSON; may be NULL */
 } ngram_state;
 
+/* An object with what is known, as text: a line. Returns its length. */
+enum { NGRAM_PROGRESS_OBJECT = 1024 };
+size_t ngram_progress_object(char line[NGRAM_PROGRESS_OBJECT], const ngram_state *state);
+
 void ngram_progress_begin(ngram_progress *p, ngram_when when);
 void ngram_progress_show(ngram_progress *p, const ngram_state *state);
 /* Clears the line. Whatever else goes to the terminal comes after this. */

@@ -8,11 +8,13 @@
 #include "../../executor/error.h"
 #include "memory.h"
 #include "progress.h"
+#include "serve/status.h"
 #include "stats.h"
 
 /* What the user sees. */
 typedef struct view {
     ngram_progress progress;
+    serve_status *status; /* NULL: nobody asked for it */
     bool stats;
     bool direct;     /* the result may go to the same terminal */
     uint64_t memory; /* the most that was seen */
@@ -35,6 +37,7 @@ static void look(const yk_mapreduce_stats *s, void *arg)
                                                            : NULL,
                           .ended = s->phase == YK_ENDED,
                           .job = s };
+    serve_status_show(v->status, &state);
     bool hidden = s->phase == YK_ENDED || (s->phase == YK_WRITING && v->direct);
     if (hidden && !v->progress.json)
         ngram_progress_clear(&v->progress);
@@ -87,6 +90,9 @@ int ngram_query(const ngram_query_options *o, const char *const *files, yk_mapre
     size_t count = 0;
     while (files[count])
         count++;
+    int status = o->report.status ? serve_status_start(&v.status, o->report.status) : NGRAM_OK;
+    if (status)
+        return status;
     ngram_progress_begin(&v.progress, o->report.progress);
     job->inputs = files;
     job->executor = make_executor(&o->work);
@@ -100,6 +106,7 @@ int ngram_query(const ngram_query_options *o, const char *const *files, yk_mapre
     job->report = &report;
     int err = yk_mapreduce_run(job);
     yk_executor_close(job->executor);
+    serve_status_stop(v.status);
     return tell_end(&v, &report, count, err);
 }
 

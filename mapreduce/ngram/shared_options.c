@@ -134,5 +134,12 @@ const ngram_option ngram_report_table[] = {
       .help = "throughput, rows, time and memory to standard error",
       .read = ngram_read_flag,
       .at = offsetof(ngram_report_options, stats) },
+    { .name = "status",
+      .value = "ADDRESS",
+      .help = "a page at this address, such as 127.0.0.1:8081, that shows how far the job is; the "
+              "same as JSON (/status.json) and for Prometheus (/metrics). :8081 is this machine "
+              "alone, port 0 one that is free",
+      .read = ngram_read_text,
+      .at = offsetof(ngram_report_options, status) },
     { 0 },
 };

@@ -46,6 +46,7 @@ extern const ngram_option ngram_output_table[];
 typedef struct ngram_report_options {
     ngram_when progress;
     bool stats;
+    const char *status; /* an address; NULL: none */
 } ngram_report_options;
 extern const ngram_option ngram_report_table[];
 

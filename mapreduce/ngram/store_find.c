@@ -176,20 +176,21 @@ static int find_all(finder *f, const ngram_pattern *patterns)
     return err;
 }
 
-static int find_in(const ngram_store *store, const ngram_store_question *q, const yk_job *job)
+int ngram_store_find(const ngram_store *store, const ngram_wanted *wanted, ngram_lines *lines,
+                     const yk_job *job)
 {
-    finder f = { .wanted = q->wanted, .lines = q->lines, .job = job };
-    ngram_pattern *patterns = calloc(q->wanted->count, sizeof *patterns);
+    finder f = { .wanted = wanted, .lines = lines, .job = job };
+    ngram_pattern *patterns = calloc(wanted->count, sizeof *patterns);
     int err = patterns ? ngram_cursor_new(&f.cursor, store) : UV_ENOMEM;
     if (!err) {
-        ngram_wanted_patterns(q->wanted, patterns);
+        ngram_wanted_patterns(wanted, patterns);
         err = find_all(&f, patterns);
     }
     ngram_cursor_free(f.cursor);
     free(f.folded);
     free(f.hits);
     free(patterns);
-    return err ? err : ngram_lines_finish(q->lines);
+    return err ? err : ngram_lines_finish(lines);
 }
 
 /* ---- The answer ---------------------------------------------------------------------------- */
@@ -201,7 +202,7 @@ static int find(ngram_background *work)
     int err = ngram_store_open(&store, q->store, work->message, sizeof work->message);
     if (err)
         return err;
-    err = find_in(store, q, work->job);
+    err = ngram_store_find(store, q->wanted, q->lines, work->job);
     ngram_store_close(store);
     if (err == YK_ECORRUPT || err == YK_ETRUNCATED)
         snprintf(work->message, sizeof work->message,

@@ -2,8 +2,17 @@
 #ifndef NGRAM_STORE_FIND_H
 #define NGRAM_STORE_FIND_H
 
+#include "../../data/store.h"
+#include "../../executor/job.h"
 #include "lines.h"
 #include "wanted.h"
+
+/* Adds what is wanted to the lines, and finishes them. A word without wildcards is looked up; one
+ * that begins plainly (run_*) has the store read from there; with case_fold, or a wildcard at the
+ * beginning, all of it is read. The job is asked now and then whether to stop: YK_ECANCELED.
+ * YK_ECORRUPT and the like: the store is damaged; UV_ENOMEM. */
+int ngram_store_find(const ngram_store *store, const ngram_wanted *wanted, ngram_lines *lines,
+                     const yk_job *job);
 
 typedef struct ngram_store_question {
     const char *store; /* its path */
@@ -12,9 +21,7 @@ typedef struct ngram_store_question {
     const ngram_output_options *output;
 } ngram_store_question;
 
-/* Finds and writes the answer. A word without wildcards is looked up; one that begins plainly
- * (run_*) has the store read from there; with case_fold, or a wildcard at the beginning, all of it
- * is read. Returns an exit status or YK_ECANCELED, and has told why. */
+/* Finds and writes the answer. Returns an exit status or YK_ECANCELED, and has told why. */
 int ngram_store_answer(const ngram_store_question *question);
 
 #endif

@@ -1,0 +1,158 @@
+/* mapreduce/ngram/serve/serve.c - ngram serve: a page and an API over a store. */
+#include <stdio.h>
+#include <string.h>
+#include <uv.h>
+
+#include "../../../executor/error.h"
+#include "../../../loop/serve/serve.h"
+#include "../commands.h"
+#include "address.h"
+#include "assets.h"
+#include "opened.h"
+#include "routes.h"
+
+enum { MOST_WAITING = 64, DRAIN_MS = 5000 };
+
+typedef struct serve_options {
+    const char *listen, *totals;
+    int workers, processes;
+} serve_options;
+
+/* ---- Its life ------------------------------------------------------------------------------ */
+
+/* In each worker, before it takes connections. */
+static int open_store(void *arg)
+{
+    char why[512];
+    (void)arg;
+    if (serve_store(why, sizeof why))
+        return 0;
+    fprintf(stderr, "ngram: %s\n", why);
+    return UV_EIO;
+}
+
+static void tell_addresses(const char *const *addresses, void *arg)
+{
+    const char *store = arg;
+    for (; *addresses; addresses++)
+        fprintf(stderr, "ngram: %s is served at %s%s%s\n", store,
+                strncmp(*addresses, "unix:", 5) == 0 ? "" : "http://", *addresses,
+                strncmp(*addresses, "unix:", 5) == 0 ? "" : "/");
+}
+
+static int check(const serve_options *o, const ngram_words *words)
+{
+    char host[256];
+    uint16_t port;
+    if (words->count != 1)
+        return ngram_complain(&ngram_serve_command,
+                              words->count ? "one store is served at a time"
+                                           : "name the store, a file that ngram index made");
+    if (strncmp(o->listen, "unix:", 5) != 0 &&
+        !serve_split_address(o->listen, host, sizeof host, &port))
+        return ngram_complain(&ngram_serve_command,
+                              "--listen %s: must be HOST:PORT, such as 127.0.0.1:8080, or "
+                              "unix:PATH",
+                              o->listen);
+    return NGRAM_OK;
+}
+
+static int run(const void *options, const ngram_words *words)
+{
+    const serve_options *o = options;
+    char why[600];
+    int status = check(o, words);
+    if (status)
+        return status;
+    if (serve_name_store(words->at[0], o->totals, why, sizeof why)) {
+        fprintf(stderr, "ngram: %s\n", why);
+        return NGRAM_FAILED;
+    }
+    const yk_http_service web = { .routes = serve_routes, .handler = serve_asset_handler };
+    return yk_serve(words->argc, words->argv, .listen = YK_ADDRESSES(o->listen), .name = "ngram",
+                    .http = &web, .workers = o->workers, .start = open_store,
+                    .ready = tell_addresses, .arg = (void *)(uintptr_t)words->at[0],
+                    .threads = { .queue_limit = 16 * MOST_WAITING },
+                    .processes = { .workers = o->processes, .queue_limit = MOST_WAITING },
+                    .drain_ms = DRAIN_MS);
+}
+
+/* ---- The command --------------------------------------------------------------------------- */
+
+static const ngram_option address_table[] = {
+    { .name = "listen",
+      .value = "ADDRESS",
+      .help = "where it is served: 127.0.0.1:8080 (default), [::1]:8080, :8080 (every address of "
+              "this machine: whoever can reach it may ask), unix:/run/ngram.sock. Port 0 is one "
+              "that is free. Sockets of systemd (LISTEN_FDS) take the place of this",
+      .read = ngram_read_text,
+      .at = offsetof(serve_options, listen) },
+    { 0 },
+};
+
+static const ngram_option number_table[] = {
+    { .name = "totals",
+      .value = "TOTALS",
+      .help = "relative numbers are per million words by this file of total counts of the dataset "
+              "(default: per million n-grams of the store)",
+      .read = ngram_read_text,
+      .at = offsetof(serve_options, totals) },
+    { 0 },
+};
+
+static const ngram_option work_table[] = {
+    { .name = "workers",
+      .value = "N",
+      .help = "processes that answer (default: the CPUs that this process may use)",
+      .read = ngram_read_int,
+      .at = offsetof(serve_options, workers),
+      .least = 1,
+      .most = YK_SERVE_MOST_WORKERS },
+    { .name = "searches",
+      .value = "N",
+      .help = "searches that each of them runs at once, in processes beside it; more of them wait "
+              "(default: one for each CPU)",
+      .read = ngram_read_int,
+      .at = offsetof(serve_options, processes),
+      .least = 1,
+      .most = 1024 },
+    { 0 },
+};
+
+static const ngram_option_group groups[] = {
+    { "Where", address_table, 0 },
+    { "Numbers", number_table, 0 },
+    { "Work", work_table, 0 },
+    { 0 },
+};
+
+static const ngram_example examples[] = {
+    { "the page at http://127.0.0.1:8080/, with numbers per million words",
+      "ngram serve eng.store --totals totalcounts-1" },
+    { "the same for a program", "curl 'http://127.0.0.1:8080/api/series?words=Albert,run_*'" },
+    { 0 },
+};
+
+const ngram_command ngram_serve_command = {
+    .name = "serve",
+    .usage = "STORE [--listen 127.0.0.1:8080] [options]",
+    .summary = "a page that draws the years of n-grams, and an API, over a store",
+    .about =
+        "Serves a store that 'ngram index' made to browsers: a page with a chart of the years of "
+        "some n-grams, with wildcards, case folding and smoothing, a table, downloads, and a "
+        "search of all n-grams by regular expression; and the same to programs, as "
+        "/api/openapi.json "
+        "of the server describes. What may take long is done in processes of its own, and ends "
+        "when "
+        "its client leaves.\n\n"
+        "Ctrl-C and SIGTERM end the server when it has answered what was asked; a second one ends "
+        "it at once. SIGHUP has it open the store anew, which may have been replaced meanwhile, "
+        "and "
+        "SIGUSR2 start a new version of the program, without a request lost.",
+    .examples = examples,
+    .groups = groups,
+    .defaults = &(serve_options){ .listen = "127.0.0.1:8080" },
+    .size = sizeof(serve_options),
+    .program = true,
+    .run = run,
+};
