@@ -172,6 +172,7 @@ static int finish(yk_http *h, int err, uint64_t began)
     }
     if (!err)
         err = yk__http_response_end(h);
+    yk__http_encoder_drop(h);
     yk__http_note(h, h->status, began);
     if (err)
         return h->status == 101 ? err : cut(h, err);
@@ -188,6 +189,7 @@ static int serve_one(yk__http_conn *c)
     uint64_t began = c->service->log ? yk_now() : 0;
     h->status = 0;
     h->fields_len = 0;
+    h->as_is = false;
     c->requests++;
     int status = read_head(h, len);
     if (status)

@@ -18,6 +18,8 @@
 #include "media_type.h"
 #include "range.h"
 
+#define LARGE ((uint64_t)4 << 20)
+
 struct yk_http_files {
     int root;
     char *index, *cache_control; /* NULL: none */
@@ -222,8 +224,10 @@ static int check_conditions(yk_http *h, const found *f, bool *ranges)
     return result;
 }
 
+/* A large one is not compressed anew for each client. */
 static int send_whole(yk_http *h, const found *f)
 {
+    h->as_is = f->size > LARGE;
     int err = yk_http_begin(h, 200, f->type, f->size);
     return err ? err : yk__http_send_bytes(h, f->fd, 0, f->size);
 }

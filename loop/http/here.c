@@ -24,6 +24,7 @@ static void here_free(yk__loop_local *local)
         here->spares = h->next_spare;
         free_request(h);
     }
+    yk__http_encoders_free(here);
     free(here);
 }
 
@@ -70,6 +71,7 @@ void yk__http_give(yk_http *h)
 {
     yk__http_here *here = h->conn->here;
     yk__turn_end_forget(&h->flush);
+    yk__http_encoder_drop(h);
     if (here->spare_count == SPARES) {
         free_request(h);
         return;

@@ -16,6 +16,7 @@
 #include "../interrupt.h"
 #include "../stream_internal.h"
 #include "date.h"
+#include "encoder.h"
 #include "http.h"
 #include "parser.h"
 
@@ -29,6 +30,8 @@ typedef struct yk__http_here {
     yk__http_conn *conns;
     yk_http *spares;
     unsigned spare_count;
+    yk__encoder *encoders[YK__IDENTITY]; /* spare ones, by their coding */
+    unsigned encoder_count[YK__IDENTITY];
     bool draining;
     uint64_t grace_ms; /* for a connection without a request, while draining */
     uint64_t date_of;  /* the second that `date` is of */
@@ -93,6 +96,8 @@ struct yk_http {
     bool bodiless;            /* HEAD, 204, 304: what is written goes nowhere */
     bool chunked;
     bool broken; /* the connection is to be cut */
+    bool as_is;  /* is not to be compressed */
+    yk__encoder *encoder; /* compresses the body; NULL: nobody does */
 
     size_t out_len;
     char out[YK__HTTP_OUT];
@@ -196,8 +201,22 @@ int yk__http_send_all(yk__http_conn *c); /* waits until the system has all of it
 /* A line for the log, where there is one. `began`: when the request was there; 0: it was none. */
 void yk__http_note(yk_http *h, int status, uint64_t began);
 
+/* ---- compress.c ------------------------------------------------------------------------------- */
+
+/* In a service that compresses, where the answer is one for it: says so in its fields, and takes an encoder; its length
+ * is not known then. */
+int yk__http_compress(yk_http *h, int status, const char *type, uint64_t *length);
+int yk__http_encode(yk_http *h, const char *data, size_t len, yk__encode what);
+void yk__http_encoder_drop(yk_http *h); /* if there is one */
+void yk__http_encoders_free(yk__http_here *here);
+
 /* ---- response.c -------------------------------------------------------------------------------
  */
+
+void yk__http_unset(yk_http *h, const char *name);
+
+/* A piece of the body as it goes over the line. */
+int yk__http_write_raw(yk_http *h, const void *data, size_t len);
 
 /* Sends the answer that an error of the handler's deserves, where none was begun. */
 void yk__http_answer_error(yk_http *h, int err);

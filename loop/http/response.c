@@ -46,7 +46,7 @@ static bool line_is_of(const char *line, const char *name, size_t len)
     return strncasecmp(line, name, len) == 0 && line[len] == ':';
 }
 
-static void drop_field(yk_http *h, const char *name)
+void yk__http_unset(yk_http *h, const char *name)
 {
     size_t len = strlen(name), to = 0;
     for (size_t at = 0; at < h->fields_len;) {
@@ -94,7 +94,7 @@ int yk_http_set(yk_http *h, const char *name, const char *value)
         return YK_ECLOSED;
     if (!yk__http_is_field(name, value))
         return UV_EINVAL;
-    drop_field(h, name);
+    yk__http_unset(h, name);
     return add_field(h, name, value);
 }
 
@@ -249,7 +249,10 @@ int yk_http_begin(yk_http *h, int status, const char *type, uint64_t length)
     if (status < 200 || status > 599 || type_len > TYPE_MOST || (type && !is_value(type)))
         return UV_EINVAL;
     if (type && h->fields_len > 0)
-        drop_field(h, "Content-Type");
+        yk__http_unset(h, "Content-Type");
+    int err = h->conn->service->compress ? yk__http_compress(h, status, type, &length) : 0;
+    if (err)
+        return err;
     h->status = status;
     choose_framing(h, length);
     YK__HTTP_COUNT(h->conn, answers[status / 100], 1);
@@ -273,10 +276,8 @@ static int write_chunk(yk_http *h, const void *data, size_t len)
     return err ? err : yk__http_out(h, "\r\n", 2);
 }
 
-int yk_http_write(yk_http *h, const void *data, size_t len)
+int yk__http_write_raw(yk_http *h, const void *data, size_t len)
 {
-    if (!h->status)
-        return YK_ECLOSED;
     if (h->length != YK_HTTP_UNKNOWN && len > h->length - h->written)
         return YK_ETOOBIG;
     h->written += len;
@@ -285,13 +286,26 @@ int yk_http_write(yk_http *h, const void *data, size_t len)
     return h->chunked ? write_chunk(h, data, len) : yk__http_out(h, data, len);
 }
 
+int yk_http_write(yk_http *h, const void *data, size_t len)
+{
+    if (!h->status)
+        return YK_ECLOSED;
+    if (h->encoder)
+        return h->bodiless ? 0 : yk__http_encode(h, data, len, YK__GO_ON);
+    return yk__http_write_raw(h, data, len);
+}
+
 int yk_http_flush(yk_http *h)
 {
-    return yk__http_out_now(h);
+    int err = h->encoder && !h->bodiless ? yk__http_encode(h, NULL, 0, YK__FLUSH) : 0;
+    return err ? err : yk__http_out_now(h);
 }
 
 int yk__http_response_end(yk_http *h)
 {
+    int err = h->encoder && !h->bodiless ? yk__http_encode(h, NULL, 0, YK__FINISH) : 0;
+    if (err)
+        return err;
     if (h->chunked && !h->bodiless)
         return yk__http_out(h, "0\r\n\r\n", 5);
     bool whole = h->bodiless || h->length == YK_HTTP_UNKNOWN || h->written == h->length;
