@@ -14,18 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dice.h"
 #include "executor/executor.h"
 #include "executor/wait.h"
-
-/* ---- Chance --------------------------------------------------------------------------------- */
-
-typedef struct dice {
-    uint64_t state;
-} dice;
-
-dice dice_new(uint64_t seed, uint64_t stream);
-uint64_t dice_below(dice *d, uint64_t n); /* 0 to n - 1 */
-bool dice_percent(dice *d, unsigned percent);
 
 /* ---- What everybody counts ------------------------------------------------------------------ */
 
