@@ -12,6 +12,12 @@
 
 #define PIECE (23 * 400)
 
+#ifdef __SANITIZE_THREAD__
+#define SLOWNESS 5
+#else
+#define SLOWNESS 1
+#endif
+
 static int small(yk_http *h, void *unused)
 {
     (void)unused;
@@ -114,9 +120,9 @@ static const yk_http_route routes[] = {
 
 static const yk_http_service web = {
     .routes = routes,
-    .head_ms = SITE_SLOW_MS,
-    .idle_ms = SITE_SLOW_MS,
-    .stall_ms = SITE_SLOW_MS,
+    .head_ms = 1000 * SLOWNESS,
+    .idle_ms = 4000 * SLOWNESS,
+    .stall_ms = 1000 * SLOWNESS,
 };
 
 static void ready(const char *const *addresses, void *bound)

@@ -19,7 +19,7 @@
 
 /* ---- The site -------------------------------------------------------------------------------- */
 
-enum { SITE_WORKERS = 2, SITE_SLOW_MS = 500 }; /* head_ms, stall_ms and idle_ms */
+enum { SITE_WORKERS = 2 };
 
 /* Serves until SIGTERM, at this port of 127.0.0.1 (0: any). *bound: the port, once it is ready.
  * Returns the exit status. */
