@@ -3,14 +3,9 @@
  *   bench_server PORT PROCESSES
  *
  * GET /       13 bytes
- * GET /cpu    the same after a job that computes for 1 ms on the default executor's threads */
+ * GET /cpu    the same after a job that computes for 1 ms on the worker's threads */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <signal.h>
-#include <unistd.h>
 
 #include "yoke.h"
 
@@ -46,36 +41,15 @@ static const yk_http_route routes[] = {
 
 static const yk_http_service web = { .routes = routes };
 
-static int serve(void *unused)
-{
-    char **argv;
-    yk_listener *l;
-    (void)unused;
-    yk_args(&argv);
-    int err = yk_listen_with(&l, "127.0.0.1", (uint16_t)atoi(argv[1]), .reuse_port = true);
-    if (err) {
-        fprintf(stderr, "bench_server: %s\n", yk_strerror(err));
-        return err;
-    }
-    yk_server *server = yk_server_start(l, yk_http_connection, (void *)&web);
-    yk_sleep_until(YK_FOREVER);
-    yk_server_stop(server, 0);
-    yk_listener_close(l);
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
-    int n = argc == 3 ? atoi(argv[2]) : 0;
-    if (n < 1) {
+    char address[40];
+    int workers = argc == 3 ? atoi(argv[2]) : 0;
+    if (workers < 1) {
         fprintf(stderr, "usage: bench_server PORT PROCESSES\n");
         return 2;
     }
-    for (int i = 1; i < n; i++) {
-        if (fork() == 0) {
-            prctl(PR_SET_PDEATHSIG, SIGTERM);
-            break;
-        }
-    }
-    return yk_main(argc, argv, serve, NULL);
+    snprintf(address, sizeof address, "127.0.0.1:%d", atoi(argv[1]));
+    return yk_serve(argc, argv, .listen = YK_ADDRESSES(address), .workers = workers, .http = &web,
+                    .log_fd = -1);
 }

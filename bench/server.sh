@@ -44,7 +44,6 @@ worker_processes $processes;
 pid $out/nginx/pid;
 error_log stderr crit;
 daemon off;
-worker_rlimit_nofile 65536;
 events { worker_connections 16384; multi_accept on; }
 http {
     access_log off;

@@ -96,7 +96,8 @@ static int begin(yk_server *server, yk_stream *stream)
 
 static bool will_pass(int err)
 {
-    return err == UV_EMFILE || err == UV_ENFILE || err == UV_ENOBUFS || err == UV_ENOMEM;
+    return err == UV_EMFILE || err == UV_ENFILE || err == UV_ENOBUFS || err == UV_ENOMEM ||
+           err == UV_ENOSPC; /* of watches */
 }
 
 static int accept_next(yk_server *server)
@@ -138,8 +139,14 @@ yk_server *yk_server_start_opts(yk_listener *l, yk_connection_fn fn, void *arg,
     server->own_places.value = options && options->most ? options->most : MOST;
     server->places = options && options->places ? options->places : &server->own_places;
     server->stack_size = options ? options->stack_size : 0;
-    server->acceptor = yk_task_start_with(accept_all, server, .name = "server");
-    return server;
+    /* Eagerly: where there is no stack for it, it has ended by now. */
+    server->acceptor = yk_task_start_with(accept_all, server, .name = "server", .eager = true);
+    if (yk_future_state(server->acceptor) != YK_FAILED)
+        return server;
+    yk_future_error(server->acceptor); /* has been looked at */
+    yk_future_unref(server->acceptor);
+    free(server);
+    return NULL;
 }
 
 size_t yk_server_connections(const yk_server *server)

@@ -5,6 +5,8 @@
 #include "../tls.h"
 #include "http_internal.h"
 
+#define FAIR_SHARE 64 /* requests that a task may serve before others run */
+
 static uint64_t or_else(uint64_t chosen, uint64_t usual)
 {
     return chosen ? chosen : usual;
@@ -257,13 +259,27 @@ static void end(yk__http_conn *c)
     free(c);
 }
 
+/* A client with many requests on their way must not keep the loop from all others. */
+static int be_fair(yk__http_conn *c)
+{
+    uint64_t turn = c->loop->reactor.turns;
+    if (turn != c->turn) {
+        c->turn = turn;
+        c->served = 0;
+    }
+    return ++c->served < FAIR_SHARE ? 0 : yk_yield();
+}
+
 static int serve_all(yk__http_conn *c)
 {
     int err = 0;
     if (c->service->tls)
         err = yk_stream_start_tls(c->stream, c->service->tls, NULL, yk__http_after(c, head_ms(c)));
-    while (!err && !c->last)
+    while (!err && !c->last) {
         err = serve_one(c);
+        if (!err && !c->last)
+            err = be_fair(c);
+    }
     if (!err || err == YK_END)
         err = yk__http_send_all(c);
     if (!err && c->linger)

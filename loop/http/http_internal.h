@@ -52,6 +52,8 @@ struct yk__http_conn {
     const yk_http_service *service;
     yk_http *h; /* NULL: nothing has come, and nothing is to be sent */
     uint64_t requests;
+    uint64_t turn; /* of the loop, in which it served so many: */
+    unsigned served;
 
     /* A wait for input. The timer may run for an earlier deadline than that of this wait: it is not
      * set anew for each request. */
@@ -95,8 +97,8 @@ struct yk_http {
     uint64_t length, written; /* YK_HTTP_UNKNOWN; bytes of the body */
     bool bodiless;            /* HEAD, 204, 304: what is written goes nowhere */
     bool chunked;
-    bool broken; /* the connection is to be cut */
-    bool as_is;  /* is not to be compressed */
+    bool broken;          /* the connection is to be cut */
+    bool as_is;           /* is not to be compressed */
     yk__encoder *encoder; /* compresses the body; NULL: nobody does */
 
     size_t out_len;
@@ -201,10 +203,11 @@ int yk__http_send_all(yk__http_conn *c); /* waits until the system has all of it
 /* A line for the log, where there is one. `began`: when the request was there; 0: it was none. */
 void yk__http_note(yk_http *h, int status, uint64_t began);
 
-/* ---- compress.c ------------------------------------------------------------------------------- */
+/* ---- compress.c -------------------------------------------------------------------------------
+ */
 
-/* In a service that compresses, where the answer is one for it: says so in its fields, and takes an encoder; its length
- * is not known then. */
+/* In a service that compresses, where the answer is one for it: says so in its fields, and takes an
+ * encoder; its length is not known then. */
 int yk__http_compress(yk_http *h, int status, const char *type, uint64_t *length);
 int yk__http_encode(yk_http *h, const char *data, size_t len, yk__encode what);
 void yk__http_encoder_drop(yk_http *h); /* if there is one */

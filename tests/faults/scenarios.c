@@ -367,5 +367,6 @@ const scenario scenarios[] = {
     { "steady", scenario_steady },
     { "map-chunks", scenario_map_chunks },
     { "main", scenario_main },
+    { "http", scenario_http },
 };
 const unsigned n_scenarios = sizeof scenarios / sizeof *scenarios;

@@ -59,4 +59,8 @@ void scenario_steady(void);
 void scenario_map_chunks(void);
 void scenario_main(void);
 
+/* ---- Of server.c ----------------------------------------------------------------------------- */
+
+void scenario_http(void);
+
 #endif
