@@ -9,6 +9,7 @@
 #include "../../executor/lifeline.h"
 #include "../internal.h"
 #include "../overflow.h"
+#include "reexec.h"
 #include "worker.h"
 
 static void set_name(const char *name, const char *suffix)
@@ -38,6 +39,7 @@ void yk__become_child(yk__supervisor *s, int lifeline, const char *suffix)
     if (s->pool.pid > 0 && s->pool.lifeline >= 0)
         close(s->pool.lifeline);
     close(s->signals);
+    yk__reexec_close(s);
     set_signals(s);
     set_name(s->options.name, suffix);
     yk__lifeline_hold(lifeline);

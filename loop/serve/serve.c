@@ -12,6 +12,8 @@
 #include "../../executor/error.h"
 #include "../../executor/init.h"
 #include "../internal.h"
+#include "listen_fds.h"
+#include "reexec.h"
 #include "serve_log.h"
 #include "supervisor.h"
 
@@ -53,8 +55,9 @@ static const char *what_is_wrong(const yk_serve_options *o)
 static int open_sockets(yk__supervisor *s)
 {
     const char *const *address = s->options.listen;
-    int err = 0;
-    for (; address && *address && !err; address++)
+    int err = yk__listen_fds_take(&s->sockets);
+    bool was_given = s->sockets.n > 0;
+    for (; !was_given && address && *address && !err; address++)
         err = yk__sockets_add(&s->sockets, *address);
     if (!err && s->sockets.n == 0) {
         yk__serve_log("there is no address to listen on");
@@ -136,6 +139,8 @@ int yk_serve_opts(int argc, char **argv, const yk_serve_options *options)
     yk__set_args(argc, argv);
     yk_fini(); /* each worker has a zygote of its own */
     s->options = with_defaults(options);
+    s->argv = argv;
+    yk__reexec_open(s);
     s->signals = s->attention = s->notify = -1;
     s->pool.door.outside = s->pool.door.inside = s->pool.lifeline = -1;
     yk__serve_log_open(s->options.log_fd, s->options.name);
@@ -143,6 +148,7 @@ int yk_serve_opts(int argc, char **argv, const yk_serve_options *options)
     if (wrong)
         yk__serve_log("cannot start: %s", wrong);
     int status = wrong ? 1 : run(s);
+    yk__reexec_close(s);
     free(s);
     return status;
 }

@@ -51,17 +51,11 @@ static int name_site(yk__site *p)
     return yk__address_text(&p->address, p->len, p->text + prefix, sizeof p->text - prefix);
 }
 
-static int keep_site(yk__sockets *s, yk__site *p)
+static void keep_site(yk__sockets *s)
 {
-    int err = name_site(p);
-    if (err) {
-        close(p->fds[0]);
-        return err;
-    }
     s->n++;
     if (s->slots == 0)
         s->slots = 1;
-    return 0;
 }
 
 /* ---- Opening --------------------------------------------------------------------------------- */
@@ -265,16 +259,43 @@ int yk__sockets_add(yk__sockets *s, const char *address)
     if (!err) {
         p->fds[0] = fd;
         p->is_one_for_all = is_unix;
-        err = keep_site(s, p);
+        err = name_site(p);
     }
-    if (err)
+    if (err) {
         yk__serve_log("cannot listen on %s: %s", address, yk_strerror(err));
-    else if (is_unix)
+        if (fd >= 0)
+            close(fd);
+        return err;
+    }
+    keep_site(s);
+    if (is_unix)
         own_path(p);
-    return err;
+    return 0;
 }
 
-int yk__sockets_adopt(yk__sockets *s, int fd, bool owns_path)
+/* One with the same address, of which there may be several; NULL: none. */
+static yk__site *site_like(yk__sockets *s, const yk__site *site)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (!site->is_one_for_all && strcmp(s->sites[i].text, site->text) == 0)
+            return &s->sites[i];
+    return NULL;
+}
+
+static int add_to_site(yk__sockets *s, yk__site *site, int fd)
+{
+    unsigned slot = 0;
+    while (slot < YK_SERVE_MOST_WORKERS && site->fds[slot] >= 0)
+        slot++;
+    if (slot == YK_SERVE_MOST_WORKERS)
+        return UV_ENOBUFS;
+    site->fds[slot] = fd;
+    if (s->slots <= slot)
+        s->slots = slot + 1;
+    return 0;
+}
+
+int yk__sockets_adopt(yk__sockets *s, int fd, bool inherits_path)
 {
     int shares = 0;
     socklen_t size = sizeof shares;
@@ -282,14 +303,24 @@ int yk__sockets_adopt(yk__sockets *s, int fd, bool owns_path)
     if (!p)
         return UV_ENOMEM;
     p->fds[0] = fd;
+    p->inherits_path = inherits_path;
     getsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &shares, &size);
-    int err = keep_site(s, p);
+    int err = name_site(p);
     if (err)
         return err;
     p->is_one_for_all = !shares || p->address.ss_family == AF_UNIX;
-    if (owns_path)
-        own_path(p);
+    yk__site *like = site_like(s, p);
+    if (like)
+        return add_to_site(s, like, fd);
+    keep_site(s);
     return 0;
+}
+
+void yk__sockets_own(yk__sockets *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (s->sites[i].inherits_path)
+            own_path(&s->sites[i]);
 }
 
 int yk__sockets_fd(const yk__sockets *s, size_t site, unsigned slot)
@@ -307,22 +338,38 @@ static void close_slot(yk__sockets *s, unsigned slot)
     }
 }
 
-int yk__sockets_grow(yk__sockets *s)
+static int fill_slot(yk__sockets *s, unsigned slot)
 {
     for (size_t i = 0; i < s->n; i++) {
         yk__site *p = &s->sites[i];
-        if (p->is_one_for_all || p->fds[s->slots] >= 0)
+        if (p->is_one_for_all || p->fds[slot] >= 0)
             continue;
         int fd = listen_new((const struct sockaddr *)&p->address, p->len, true);
         if (fd < 0) {
             yk__serve_log("cannot listen on %s: %s", p->text, yk_strerror(fd));
-            close_slot(s, s->slots);
             return fd;
         }
-        p->fds[s->slots] = fd;
+        p->fds[slot] = fd;
     }
-    s->slots++;
     return 0;
+}
+
+int yk__sockets_fill(yk__sockets *s)
+{
+    int err = 0;
+    for (unsigned slot = 0; slot < s->slots && !err; slot++)
+        err = fill_slot(s, slot);
+    return err;
+}
+
+int yk__sockets_grow(yk__sockets *s)
+{
+    int err = fill_slot(s, s->slots);
+    if (err)
+        close_slot(s, s->slots);
+    else
+        s->slots++;
+    return err;
 }
 
 void yk__sockets_shrink(yk__sockets *s)

@@ -23,7 +23,8 @@ typedef struct yk__site {
     struct sockaddr_storage address;
     socklen_t len;
     bool is_one_for_all;
-    bool owns_path; /* of a Unix socket: that file is removed at the end */
+    bool owns_path;     /* of a Unix socket: that file is removed at the end */
+    bool inherits_path; /* it will be ours, when the program before has given it up */
     dev_t device;
     ino_t inode;
     int fds[YK_SERVE_MOST_WORKERS]; /* by slot; -1: none */
@@ -51,7 +52,14 @@ void yk__sockets_steer(const yk__sockets *s, unsigned slots);
 /* Closes all; `remove`: the files of Unix sockets, too. */
 void yk__sockets_close(yk__sockets *s, bool remove);
 
-/* A site for a socket that listens already, which is the first slot's. */
-int yk__sockets_adopt(yk__sockets *s, int fd, bool owns_path);
+/* Takes a socket that listens already, for the next slot where it has the address of another.
+ * `inherits_path`: see below. */
+int yk__sockets_adopt(yk__sockets *s, int fd, bool inherits_path);
+
+/* After that: opens what some of the slots lack. */
+int yk__sockets_fill(yk__sockets *s);
+
+/* From now on the files of Unix sockets that were inherited are removed at the end. */
+void yk__sockets_own(yk__sockets *s);
 
 #endif

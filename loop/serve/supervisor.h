@@ -9,6 +9,7 @@
  *   workers.c      a worker process: its start, its heartbeat, its limits, its end
  *   pool_process.c the process that has the pool which all workers share
  *   sockets.h      what they accept from
+ *   reexec.h       a new program in place of this one
  *   worker.h       the other side: what runs in a worker process
  */
 #ifndef YOKE_LOOP_SERVE_SUPERVISOR_H
@@ -90,6 +91,15 @@ typedef struct yk__supervisor {
     bool cannot_start;  /* a worker failed before that */
     int stopping;       /* the signal, or -1 for an error; 0: it goes on */
     int status;         /* to exit with */
+
+    /* reexec.c */
+    char **argv;
+    char path[4096];  /* of the program */
+    int old_link;     /* to the supervisor whose place this one takes; -1: none */
+    pid_t successor;  /* takes this one's place; 0: none */
+    int new_link;     /* to it; -1: none */
+    uint64_t new_by;  /* it must be ready by then */
+    bool handed_over; /* it is */
 } yk__supervisor;
 
 /* ---- workers.c --------------------------------------------------------------------------------
@@ -144,6 +154,9 @@ int yk__supervise(yk__supervisor *s);
 
 /* Drains all workers, and then it is over. `why`: the signal, or -1. */
 void yk__supervisor_stop(yk__supervisor *s, int why);
+
+/* The same; the sockets are another program's from now on. */
+void yk__supervisor_hand_over(yk__supervisor *s);
 
 /* The next step is at this time at the latest. */
 static inline void yk__look_by(yk__supervisor *s, uint64_t when)

@@ -9,6 +9,7 @@
 
 #include "../../executor/error.h"
 #include "back_off.h"
+#include "reexec.h"
 #include "serve_log.h"
 #include "supervisor.h"
 #include "worker.h"
@@ -127,19 +128,25 @@ static void bury(yk__supervisor *s, yk__worker *w, int status)
     w->stage = YK__STAGE_NONE;
 }
 
+static yk__worker *worker_of(yk__supervisor *s, pid_t pid)
+{
+    for (yk__worker *w = s->workers; w < s->workers + YK__SEATS; w++)
+        if (w->stage != YK__STAGE_NONE && w->pid == pid)
+            return w;
+    return NULL;
+}
+
 /* Also those whose parents have died, where this process is the first in its container. */
 void yk__workers_reap(yk__supervisor *s)
 {
     pid_t pid;
     int status;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (yk__pool_process_ended(s, pid, status))
-            continue;
-        for (yk__worker *w = s->workers; w < s->workers + YK__SEATS; w++)
-            if (w->stage != YK__STAGE_NONE && w->pid == pid) {
-                bury(s, w, status);
-                break;
-            }
+        yk__worker *w = worker_of(s, pid);
+        if (w)
+            bury(s, w, status);
+        else if (!yk__pool_process_ended(s, pid, status))
+            yk__reexec_reaped(s, pid);
     }
 }
 

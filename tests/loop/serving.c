@@ -303,7 +303,7 @@ static void count(load *l, const char *failure)
         snprintf(l->first, sizeof l->first, "%s: %s", failure, strerror(errno));
     atomic_fetch_add(&l->done, 1);
     if (failure)
-        poll(NULL, 0, 10);
+        poll(NULL, 0, 10); /* it may not pass at once */
 }
 
 static void one_connection_of_http(load *l)
@@ -328,10 +328,12 @@ static void *put_load(void *arg)
 {
     load *l = arg;
     while (!atomic_load(&l->stop))
-        if (l->http)
+        if (l->http) {
             one_connection_of_http(l);
-        else
+        } else {
             count(l, one_request(l->address));
+            poll(NULL, 0, 1); /* each leaves a port unusable for a minute */
+        }
     return NULL;
 }
 
