@@ -17,6 +17,7 @@
 
 #include "lookup.h"
 #include "net.h"
+#include "listen.h"
 #include "spot.h"
 
 #define BACKLOG    4096
@@ -303,9 +304,16 @@ int yk_accept_fd(yk_listener *l, int *fd, uint64_t deadline)
             *fd = accepted;
             return 0;
         }
-        err = accepted == UV_EAGAIN ? wait_for_one(l, deadline) : accepted;
+        if (accepted != UV_EAGAIN)
+            return accepted;
+        err = deadline ? wait_for_one(l, deadline) : UV_ETIMEDOUT;
     }
     return err;
+}
+
+int yk__accept_wait(yk_listener *l)
+{
+    return yk__spot_is_taken(&l->spot) ? UV_EBUSY : wait_for_one(l, YK_FOREVER);
 }
 
 int yk_accept(yk_listener *l, yk_stream **stream, uint64_t deadline)

@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "internal.h"
+#include "listen.h"
 #include "net.h"
 #include "sync.h"
 
@@ -100,17 +101,18 @@ static bool will_pass(int err)
            err == UV_ENOSPC; /* of watches */
 }
 
+/* A place is held by a connection, not by waiting for one: another server may want it. */
 static int accept_next(yk_server *server)
 {
     int err = yk_semaphore_acquire(server->places, YK_FOREVER);
     if (err)
         return err;
     yk_stream *stream;
-    err = yk_accept(server->listener, &stream, YK_FOREVER);
+    err = yk_accept(server->listener, &stream, 0);
     if (!err)
         return begin(server, stream);
     yk_semaphore_release(server->places);
-    return err;
+    return err == UV_ETIMEDOUT ? yk__accept_wait(server->listener) : err;
 }
 
 static int accept_all(void *arg)

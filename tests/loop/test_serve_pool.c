@@ -157,6 +157,7 @@ static void test_nothing_is_left_of_a_server_that_is_killed(void **state)
     wait_for_death(pool);
     wait_for_death(zygote);
     close(a);
+    free(s.text);
 }
 
 /* With a job at work: the first signal lets it go on, the second does not. */
