@@ -17,7 +17,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "executor/clock.h"
 #include "support/proc.h"
+#include "support/support.h"
 
 const char *serving_program;
 static char folder[64];
@@ -275,7 +277,7 @@ int dial_slot(const char *address, int slot)
 #define MOST_THREADS 8
 
 struct load {
-    const char *address;
+    char address[128]; /* a test that fails leaves it running */
     unsigned n;
     bool http;
     pthread_t threads[MOST_THREADS];
@@ -340,7 +342,7 @@ static void *put_load(void *arg)
 load *load_start(const char *address, unsigned threads, bool http)
 {
     load *l = calloc(1, sizeof *l);
-    l->address = address;
+    snprintf(l->address, sizeof l->address, "%s", address);
     l->n = threads;
     l->http = http;
     for (unsigned i = 0; i < threads; i++)
@@ -355,6 +357,7 @@ uint64_t load_done(load *l)
 
 uint64_t load_stop(load *l, char *first_failure, size_t size)
 {
+    eventually(load_done(l) > 10);
     atomic_store(&l->stop, true);
     for (unsigned i = 0; i < l->n; i++)
         pthread_join(l->threads[i], NULL);

@@ -63,7 +63,7 @@ int dial_slot(const char *address, int slot);
 typedef struct load load;
 load *load_start(const char *address, unsigned threads, bool http);
 uint64_t load_done(load *l); /* so far */
-/* Stops it; how many of the requests failed. */
+/* Stops it, after some requests at least; how many of them failed. */
 uint64_t load_stop(load *l, char *first_failure, size_t size);
 
 #endif
