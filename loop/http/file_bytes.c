@@ -12,11 +12,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sendfile.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -26,10 +24,6 @@
 #include "files_internal.h"
 #include "http_internal.h"
 
-#ifndef RESOLVE_CACHED
-#define RESOLVE_CACHED 0x20 /* Linux 5.12 */
-#endif
-
 #define COPIED ((uint64_t)64 << 10)  /* at most so much is read and written */
 #define PIECE  ((uint64_t)256 << 10) /* and sent in one call */
 #define FAIR   ((uint64_t)1 << 20)   /* before others run */
@@ -38,66 +32,6 @@
 static int last_error(void)
 {
     return uv_translate_sys_error(errno);
-}
-
-/* ---- Opening --------------------------------------------------------------------------------- */
-
-/* A FIFO that somebody has put there must not hold us up, either. */
-static int open_now(int root, const char *path, uint64_t resolve)
-{
-    struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-                            .resolve = resolve };
-    if (root != AT_FDCWD)
-        how.resolve |= RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
-    long fd = syscall(SYS_openat2, root, path, &how, sizeof how);
-    return fd < 0 ? last_error() : (int)fd;
-}
-
-typedef struct opening {
-    yk__errand errand;
-    int root, fd;
-    char path[];
-} opening;
-
-static int open_there(yk__errand *e, yk_job *job)
-{
-    opening *o = (opening *)e;
-    (void)job;
-    o->fd = open_now(o->root, o->path, 0);
-    return o->fd < 0 ? o->fd : 0;
-}
-
-static void free_opening(yk__errand *e)
-{
-    opening *o = (opening *)e;
-    if (o->fd >= 0)
-        close(o->fd);
-    free(o);
-}
-
-static int open_on_thread(int root, const char *path)
-{
-    size_t len = strlen(path) + 1;
-    opening *o = malloc(sizeof *o + len);
-    if (!o)
-        return UV_ENOMEM;
-    *o = (opening){ .errand = { .run = open_there, .free = free_opening }, .root = root, .fd = -1 };
-    memcpy(o->path, path, len);
-    int result = yk__errand_run(&o->errand, YK_FOREVER);
-    if (!result) {
-        result = o->fd;
-        o->fd = -1;
-    }
-    yk__errand_unref(&o->errand);
-    return result;
-}
-
-int yk__file_open_in(int root, const char *path)
-{
-    int fd = open_now(root, path, RESOLVE_CACHED);
-    if (fd == UV_EAGAIN || fd == UV_EINVAL) /* it takes the disk; an older kernel cannot say */
-        fd = open_on_thread(root, path);
-    return fd;
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */

@@ -10,6 +10,9 @@
  * the disk on a thread if it must. A descriptor, or UV_ENOENT, UV_EXDEV (it leads out), ... */
 int yk__file_open_in(int root, const char *path);
 
+/* The same without openat2, at once; symbolic links are UV_ELOOP or UV_ENOTDIR. */
+int yk__file_walk(int root, const char *path);
+
 /* Sends bytes of the file, as a part of the body. YK_ETRUNCATED: it has become shorter. */
 int yk__http_send_bytes(yk_http *h, int fd, uint64_t at, uint64_t len);
 

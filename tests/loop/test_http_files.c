@@ -4,7 +4,7 @@
 #include "certificates.h"
 #include "executor/error.h"
 #include "http_client.h"
-#include "loop/http/files.h"
+#include "loop/http/files_internal.h"
 #include "loop/subprocess.h"
 #include "loop/tls.h"
 
@@ -218,6 +218,31 @@ static void test_nothing_outside_is_ever_sent(void **state)
     on_loop(ask_for_others, NULL);
 }
 
+/* Where the kernel does not keep us in the folder. */
+static void test_step_by_step_no_link_is_followed(void **state)
+{
+    (void)state;
+    static const char *const never[] = {
+        "/etc/passwd", "../secret.txt", "sub folder/../../secret.txt",
+        "out",         "away",          "up/secret.txt",
+        "within.txt",  "loop",          "none",
+        "//small.txt", "small.txt/",    "small.txt/x",
+    };
+    int dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    for (size_t i = 0; i < COUNT_OF(never); i++)
+        if (yk__file_walk(dir, never[i]) >= 0)
+            fail_msg("%s was opened", never[i]);
+    static const char *const there[] = { "small.txt", "./small.txt", "sub folder//index.html",
+                                         "sub folder/" };
+    for (size_t i = 0; i < COUNT_OF(there); i++) {
+        int fd = yk__file_walk(dir, there[i]);
+        if (fd < 0)
+            fail_msg("%s: %s", there[i], yk_errname(fd));
+        close(fd);
+    }
+    close(dir);
+}
+
 /* It is asked for more often than the system's buffers take. */
 static int shrink(void *arg)
 {
@@ -280,7 +305,8 @@ static int ask(void *arg)
     forget(a);
     assert_get(c, "/", "", 200, "<p>home");
     assert_get(c, "/empty.txt", "", 200, "");
-    assert_get(c, "/within.txt", "", 200, "0123456789");
+    if (!RUNNING_ON_VALGRIND) /* it knows no openat2 */
+        assert_get(c, "/within.txt", "", 200, "0123456789");
     assert_get(c, "/.well-known/x", "", 200, "well-known");
     assert_get(c, "//small.txt", "", 200, "0123456789");
     assert_get(c, "/sub%20folder/", "", 200, "<p>sub");
@@ -596,6 +622,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         FILE_TEST(test_a_folder_that_is_none),
         FILE_TEST(test_nothing_outside_is_ever_sent),
+        FILE_TEST(test_step_by_step_no_link_is_followed),
         FILE_TEST(test_a_file_that_shrinks_is_no_whole_answer),
         FILE_TEST(test_files_and_folders),
         FILE_TEST(test_compressed_ones_beside_it),
