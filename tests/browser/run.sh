@@ -65,3 +65,16 @@ while [ -z "$origin" ]; do
 done
 cd "$out/node"
 CHROMIUM=$chromium timeout 300 node "$here/page.mjs" "$origin" "$out"
+
+# The example with a live count, in two tabs.
+[ -x "$build/example_live" ] || exit 0
+kill $server
+"$build/example_live" 127.0.0.1:0 >"$out/live.address" 2>"$out/live.log" &
+server=$!
+origin=
+while [ -z "$origin" ]; do
+    kill -0 $server 2>/dev/null || { cat "$out/live.log" >&2; exit 1; }
+    sleep 0.1
+    origin=$(sed -n 's|^listening on |http://|p' "$out/live.address")
+done
+CHROMIUM=$chromium timeout 100 node "$here/live.mjs" "$origin" "$out"
