@@ -1,8 +1,9 @@
 /* mapreduce/stream.c - reading what cannot be cut.
  *
- * The thread of a stream fills the chunk of its own. When a job brings an empty one, the two are
- * exchanged, and the thread goes on at once; the job's way back to the loop and the next job's way
- * from there cost it nothing.
+ * The thread of a stream has chunks of its own and fills one after the other. When a job brings an
+ * empty one, it gets a full one for it. While one is full and nobody has come yet, the thread fills
+ * the next; so neither the job's waking up, nor its way back to the loop, nor the next job's way
+ * from there costs it anything.
  */
 #include "stream.h"
 
@@ -21,7 +22,7 @@
 #include "../executor/arena.h"
 #include "records.h"
 
-enum { LOOK_MS = 50, LARGEST_CHUNK = 1 << 20 };
+enum { LOOK_MS = 50, LARGEST_CHUNK = 1 << 20, AHEAD = 2 };
 
 /* ---- Memory -------------------------------------------------------------------------------- */
 
@@ -80,26 +81,36 @@ void yk__stream_init(yk__stream *s, const char *path, const char *name, int fd, 
 
 /* ---- Reading, on the thread ---------------------------------------------------------------- */
 
+/* A full chunk, and how the stream stands behind it. */
+typedef struct reading {
+    yk__chunk chunk;
+    bool ended;
+    uint64_t stored;
+    yk__flaw flaw;
+} reading;
+
 struct yk__ahead {
     const char *name, *path; /* the stream's, like the two below */
     int fd;
     size_t target;
     yk_splitter splitter;
+
+    /* The thread's. */
     yk_reader *reader;
     char *carry; /* the beginning of a record, for the next chunk */
     size_t carry_len, carry_cap;
-
-    /* The thread's while `filled` is false, else the job's. */
-    yk__chunk chunk;
+    yk__chunk chunk; /* that it fills */
     bool ended;
     uint64_t stored;
     yk__flaw flaw;
-    int err;
 
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool filled; /* under the lock */
+    /* Under the lock: AHEAD chunks with the one that is filled. */
+    yk__chunk empty[AHEAD];
+    reading ready[AHEAD]; /* the oldest first */
+    unsigned n_empty, n_ready;
     _Atomic bool stop;
 };
 
@@ -236,13 +247,13 @@ static int open_reader(yk__ahead *s)
 
 static void fill(yk__ahead *s)
 {
-    s->err = open_reader(s);
-    if (!s->err)
-        s->err = read_chunk(s);
-    if (!s->err || s->err == YK_ECANCELED)
+    int err = open_reader(s);
+    if (!err)
+        err = read_chunk(s);
+    if (!err || err == YK_ECANCELED)
         return;
     s->chunk.len = 0;
-    end_with(s, s->err, "%s: %s", s->name, yk_strerror(s->err));
+    end_with(s, err, "%s: %s", s->name, yk_strerror(err));
 }
 
 static void *read_ahead(void *arg)
@@ -250,14 +261,16 @@ static void *read_ahead(void *arg)
     yk__ahead *s = arg;
     pthread_mutex_lock(&s->lock);
     while (!s->stop) {
-        if (s->filled) {
+        if (s->ended || s->n_empty == 0) {
             pthread_cond_wait(&s->changed, &s->lock);
             continue;
         }
+        s->chunk = s->empty[--s->n_empty];
         pthread_mutex_unlock(&s->lock);
         fill(s);
         pthread_mutex_lock(&s->lock);
-        s->filled = true;
+        s->ready[s->n_ready++] = (reading){ s->chunk, s->ended, s->stored, s->flaw };
+        s->chunk = (yk__chunk){ 0 };
         pthread_cond_broadcast(&s->changed);
     }
     pthread_mutex_unlock(&s->lock);
@@ -269,7 +282,10 @@ static void *read_ahead(void *arg)
 static void free_ahead(yk__ahead *s)
 {
     yk_reader_close(s->reader);
-    yk__chunk_free(&s->chunk);
+    while (s->n_empty > 0)
+        yk__chunk_free(&s->empty[--s->n_empty]);
+    while (s->n_ready > 0)
+        yk__chunk_free(&s->ready[--s->n_ready].chunk);
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->changed);
     free(s->carry);
@@ -315,7 +331,11 @@ static int start_ahead(yk__stream *stream)
     s->splitter = stream->splitter;
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->changed, NULL);
-    int err = yk__chunk_make(&s->chunk, s->target);
+    int err = 0;
+    while (!err && s->n_empty < AHEAD) {
+        err = yk__chunk_make(&s->empty[s->n_empty], s->target);
+        s->n_empty += !err;
+    }
     if (!err)
         err = start_thread(s);
     if (err)
@@ -334,9 +354,9 @@ void yk__stream_free(yk__stream *s)
 
 /* ---- The job ------------------------------------------------------------------------------- */
 
-static int wait_until_filled(yk__ahead *s, const yk_job *job)
+static int wait_until_ready(yk__ahead *s, const yk_job *job)
 {
-    while (!s->filled) {
+    while (s->n_ready == 0) {
         struct timespec until;
         if (yk_job_cancelled(job))
             return YK_ECANCELED;
@@ -349,17 +369,16 @@ static int wait_until_filled(yk__ahead *s, const yk_job *job)
     return 0;
 }
 
-/* Gives the empty chunk for the full one, which the thread has no more to do with. */
+/* Gives the empty chunk for the oldest full one. */
 static void exchange(yk__stream *stream, yk__ahead *s)
 {
-    yk__chunk full = s->chunk;
-    s->chunk = stream->chunk;
-    s->chunk.len = 0;
-    stream->chunk = full;
-    stream->ended = s->ended;
-    stream->stored = s->stored;
-    stream->flaw = s->flaw;
-    s->filled = s->ended;
+    reading r = s->ready[0];
+    memmove(s->ready, s->ready + 1, --s->n_ready * sizeof s->ready[0]);
+    s->empty[s->n_empty++] = stream->chunk;
+    stream->chunk = r.chunk;
+    stream->ended = r.ended;
+    stream->stored = r.stored;
+    stream->flaw = r.flaw;
     pthread_cond_broadcast(&s->changed);
 }
 
@@ -375,7 +394,7 @@ int yk__read_job(yk_job *job)
     }
     yk__ahead *ahead = s->ahead;
     pthread_mutex_lock(&ahead->lock);
-    err = wait_until_filled(ahead, job);
+    err = wait_until_ready(ahead, job);
     if (!err)
         exchange(s, ahead);
     pthread_mutex_unlock(&ahead->lock);

@@ -2,9 +2,10 @@
  *
  * Somebody has to read them from the beginning to the end. Every open stream has a thread that
  * reads and unpacks, a chunk of text up to a record's end at a time, and never waits while there is
- * a chunk to be filled: it is one ahead of what was asked for. Chunks are asked for by jobs of the
- * engine's own small thread pool, one a stream at a time (yk__read_job gives the thread an empty
- * chunk for a full one); how far reading runs ahead of mapping is up to how many chunks there are.
+ * a chunk to be filled: it has two of its own, and is that much ahead of what was asked for. Chunks
+ * are asked for by jobs of the engine's own small thread pool, one a stream at a time (yk__read_job
+ * gives the thread an empty chunk for a full one); how far reading runs ahead of mapping is up to
+ * how many chunks there are.
  */
 #ifndef YOKE_MAPREDUCE_STREAM_H
 #define YOKE_MAPREDUCE_STREAM_H
