@@ -515,7 +515,7 @@ static void check_as_single_rows(const char *text, size_t size)
 /* A run of like rows; each byte of two neighbours becomes each of these, and the year 0000. */
 static void change_each_byte(const char *row)
 {
-    static const char others[] = "0159\t\n\v\b\r,/:x-\xb0\xb9\xff";
+    static const char others[] = "0\t\n\v\b\r,/:\xb9";
     enum { ROWS = 24, CHANGED = 8 };
     size_t size = strlen(row);
     char *text = malloc(ROWS * size);
@@ -545,7 +545,7 @@ static void test_each_byte_changed_in_rows_of_each_shape(void **state)
                                         " " };
     (void)state;
     for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++)
-        for (int m = 1; m <= 5; m++)
+        for (int m = 1; m <= 5; m += k == 0 ? 1 : 2)
             for (int v = 1; v <= 5; v += k == 0 ? 1 : 2) {
                 char row[80];
                 snprintf(row, sizeof row, "%s\t1987\t%.*s\t%.*s\n", keys[k], m, digits, v, digits);
