@@ -24,7 +24,7 @@
 #define MOST_UNWRITTEN ((size_t)1 << 20)
 #define LEAST          ((size_t)16 << 10)
 #define DELAY_MS       200
-#define CLOSE_MS       2000
+#define PATIENCE_MS    2000
 #define LONGEST_LINE   ((size_t)8 << 10)
 
 enum { TARGET = 1000, REFERER = 500, AGENT = 300 }; /* bytes of them, four times as long escaped */
@@ -49,6 +49,8 @@ struct yk_http_log {
     char when[32];
     pthread_t thread;
     bool running, stopping, finished, abandoned;
+    bool writing; /* lines are on their way to the disk */
+    bool hurry;   /* somebody waits for them */
     _Atomic bool reopen;
     yk_http_log *prev, *next; /* among all */
 };
@@ -86,7 +88,7 @@ static void in_child(void)
         init_locks(log);
         log->gathered.len = log->gathered.lines = 0;
         log->dropped = log->told = 0;
-        log->running = log->stopping = log->finished = false;
+        log->running = log->stopping = log->finished = log->writing = log->hurry = false;
         atomic_store(&log->reopen, true);
     }
     pthread_mutex_unlock(&all_lock);
@@ -171,7 +173,8 @@ static void await_work(yk_http_log *log)
     while (log->gathered.len == 0 && !log->stopping && !atomic_load(&log->reopen))
         pthread_cond_wait(&log->work, &log->lock);
     struct timespec until = at(yk_after_ms(log->delay_ms));
-    while (log->gathered.len < log->most / 2 && !log->stopping && !atomic_load(&log->reopen))
+    while (log->gathered.len < log->most / 2 && !log->stopping && !log->hurry &&
+           !atomic_load(&log->reopen))
         if (pthread_cond_timedwait(&log->work, &log->lock, &until))
             break;
 }
@@ -185,6 +188,8 @@ static void write_gathered(yk_http_log *log)
     log->gathered = (buffer){ .bytes = log->written.bytes };
     log->written = b;
     log->told += untold;
+    log->hurry = false;
+    log->writing = true;
     pthread_mutex_unlock(&log->lock);
     if (atomic_exchange(&log->reopen, false))
         open_again(log);
@@ -198,6 +203,8 @@ static void write_gathered(yk_http_log *log)
         log->dropped += b.lines;
         log->told -= untold;
     }
+    log->writing = false;
+    pthread_cond_broadcast(&log->done);
 }
 
 static void *writer(void *arg)
@@ -211,7 +218,7 @@ static void *writer(void *arg)
     }
     log->finished = true;
     bool abandoned = log->abandoned;
-    pthread_cond_signal(&log->done);
+    pthread_cond_broadcast(&log->done);
     pthread_mutex_unlock(&log->lock);
     if (!abandoned)
         return NULL;
@@ -356,10 +363,24 @@ uint64_t yk_http_log_dropped(yk_http_log *log)
     return dropped;
 }
 
+int yk_http_log_flush(yk_http_log *log)
+{
+    struct timespec until = at(yk_after_ms(PATIENCE_MS));
+    int err = 0;
+    pthread_mutex_lock(&log->lock);
+    while (log->running && (log->gathered.len > 0 || log->writing) && !err) {
+        log->hurry = true;
+        pthread_cond_signal(&log->work);
+        err = pthread_cond_timedwait(&log->done, &log->lock, &until) ? UV_ETIMEDOUT : 0;
+    }
+    pthread_mutex_unlock(&log->lock);
+    return err;
+}
+
 /* False: it is still writing, and will free the log itself. */
 static bool stop_writer(yk_http_log *log)
 {
-    struct timespec until = at(yk_after_ms(CLOSE_MS));
+    struct timespec until = at(yk_after_ms(PATIENCE_MS));
     pthread_mutex_lock(&log->lock);
     bool running = log->running;
     log->stopping = true;

@@ -16,6 +16,7 @@
 
 #include "../../executor/error.h"
 #include "../../executor/internal.h"
+#include "../http/log.h"
 #include "../internal.h"
 #include "../offload.h"
 #include "../signal.h"
@@ -271,6 +272,8 @@ static int serve(void *unused)
     while (yk_signal_next(term, YK_FOREVER) == YK_ECANCELED)
         ;
     drain();
+    if (me.options->http && me.http.log)
+        yk_http_log_flush(me.http.log);
     if (me.options->stop)
         me.options->stop(me.options->arg);
     close_executor();

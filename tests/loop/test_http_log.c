@@ -181,6 +181,21 @@ static void test_what_a_client_sends_cannot_forge_a_line(void **state)
     assert_ptr_equal(strchr(third, '\n') + 1, third + strlen(third));
 }
 
+static void test_flush_does_not_wait_for_more_lines(void **state)
+{
+    (void)state;
+    yk_http_log *log = open_log(0, 1000000);
+    assert_ok(yk_http_log_flush(log));
+    for (size_t i = 1; i <= 3; i++) {
+        add(log, "/flushed");
+        assert_ok(yk_http_log_flush(log));
+        assert_int_equal(lines_in(path), i);
+    }
+    add(log, "/closed");
+    assert_ok(yk_http_log_close(log));
+    assert_int_equal(lines_in(path), 4);
+}
+
 static void test_reopened_after_a_rename(void **state)
 {
     (void)state;
@@ -304,6 +319,7 @@ int main(void)
         LOG_TEST(test_close_gives_up_a_disk_that_takes_nothing),
         LOG_TEST(test_a_full_disk_costs_lines),
         LOG_TEST(test_what_a_client_sends_cannot_forge_a_line),
+        LOG_TEST(test_flush_does_not_wait_for_more_lines),
         LOG_TEST(test_reopened_after_a_rename),
         LOG_TEST(test_a_forked_child_logs_too),
         LOG_TEST(test_each_answer_has_its_line),
