@@ -1,7 +1,8 @@
 /* loop/serve/shared_pool_internal.h - the inside of the shared pool's client. Not installed.
  *
  *   shared_pool.c       what any thread may call: submit, cancel, shut down, statistics
- *   shared_pool_loop.c  the loop's part: the link, what waits, what is on its way, the end
+ *   shared_pool_loop.c  the loop's part: the link, what comes and goes, the end
+ *   shared_pool_jobs.c  numbers, and the ends of jobs
  *
  * A job waits here until the pool's process has greeted, then gets a number and is sent. From there
  * on its future is handed: whatever ends it comes over the link, or the link breaks.
@@ -94,7 +95,44 @@ int yk__shared_post(yk__shared_pool *p, yk__post *post);
 /* Has the driver look at `orders`, and whether all is done. Any thread. */
 void yk__shared_order(yk__shared_pool *p, uint32_t orders);
 
-/* ---- For the driver ------------------------------------------------------------------------- */
+/* ---- shared_pool_jobs.c, for the driver ------------------------------------------------------ */
+
+/* One writer. Release, against those who read statistics. */
+static inline void yk__shared_count(_Atomic uint64_t *counter, int64_t by)
+{
+    uint64_t n = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, n + (uint64_t)by, memory_order_release);
+}
+
+static inline yk__shared_feeder *yk__shared_feeder_of(const yk__shared_job *job)
+{
+    yk__stream *s = job->work.future.stream;
+    return s ? (yk__shared_feeder *)yk__stream_feeder(s) : NULL;
+}
+
+/* Gives it a number, by which frames name it. False: no more can be had. */
+bool yk__shared_number(yk__shared_pool *p, yk__shared_job *job);
+uint32_t yk__shared_on_their_way(const yk__shared_pool *p); /* how many have one */
+
+/* It has begun: there is room for another. */
+void yk__shared_leave_queue(yk__shared_job *job);
+
+/* Ends a job that the caller has claimed; the driver's reference goes with it. */
+void yk__shared_end(yk__shared_job *job, yk_state state, yk_error *error);
+void yk__shared_end_with_error(yk__shared_job *job, yk_error *error);
+
+/* One that may have been cancelled by now, and then was counted as dropped. */
+void yk__shared_fail(yk__shared_job *job, int code, const char *message);
+
+/* The first of those that wait to be sent; and all of them. */
+yk__shared_job *yk__shared_next_waiting(yk__shared_pool *p);
+void yk__shared_fail_waiting(yk__shared_pool *p, int code, const char *message);
+
+/* Those that the pool's process had: "job 'NAME' " and what. */
+void yk__shared_fail_sent(yk__shared_pool *p, int code, const char *what);
+
+/* ---- shared_pool_loop.c, for the driver
+ * ------------------------------------------------------------------------- */
 
 int yk__shared_start(yk__shared_pool *p);
 void yk__shared_accept(yk__shared_job *job);

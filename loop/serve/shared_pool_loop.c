@@ -10,164 +10,7 @@
 
 #define TRY_AGAIN_MS 20
 
-static yk__shared_feeder *feeder_of(const yk__shared_job *job);
-static void count(_Atomic uint64_t *counter, int64_t by);
-
-/* ---- Numbers --------------------------------------------------------------------------------- */
-
-static bool more_numbers(yk__shared_pool *p)
-{
-    uint32_t size = p->size ? 2 * p->size : 64;
-    if (size > YK__POOL_JOBS)
-        return false;
-    yk__shared_job **jobs = realloc(p->jobs, size * sizeof(*jobs));
-    if (jobs)
-        p->jobs = jobs;
-    uint32_t *free_numbers = realloc(p->free_numbers, size * sizeof(*free_numbers));
-    if (free_numbers)
-        p->free_numbers = free_numbers;
-    if (!jobs || !free_numbers)
-        return false;
-    for (uint32_t n = size; n > p->size; n--) {
-        jobs[n - 1] = NULL;
-        free_numbers[p->n_free++] = n - 1;
-    }
-    p->size = size;
-    return true;
-}
-
-static bool number(yk__shared_pool *p, yk__shared_job *job)
-{
-    if (p->n_free == 0 && !more_numbers(p))
-        return false;
-    job->number = p->free_numbers[--p->n_free];
-    p->jobs[job->number] = job;
-    yk__shared_feeder *feeder = feeder_of(job);
-    if (feeder)
-        feeder->number = job->number;
-    return true;
-}
-
-static void take_number(yk__shared_job *job)
-{
-    yk__shared_pool *p = job->pool;
-    if (job->number == YK__NO_NUMBER)
-        return;
-    p->jobs[job->number] = NULL;
-    p->free_numbers[p->n_free++] = job->number;
-    job->number = YK__NO_NUMBER;
-    yk__shared_feeder *feeder = feeder_of(job);
-    if (feeder)
-        feeder->number = YK__NO_NUMBER;
-}
-
-static uint32_t on_their_way(const yk__shared_pool *p)
-{
-    return p->size - p->n_free;
-}
-
-/* ---- The ends of jobs ------------------------------------------------------------------------ */
-
-/* One writer. Release, against those who read statistics. */
-static void count(_Atomic uint64_t *counter, int64_t by)
-{
-    uint64_t n = atomic_load_explicit(counter, memory_order_relaxed);
-    atomic_store_explicit(counter, n + (uint64_t)by, memory_order_release);
-}
-
-static void leave_queue(yk__shared_job *job)
-{
-    if (job->admitted)
-        yk__admission_leave(&job->pool->admission);
-    job->admitted = false;
-}
-
-static void measure(yk__shared_job *job, int code)
-{
-    yk__shared_pool *p = job->pool;
-    if (job->began)
-        yk__meter_ran(&p->meter, &p->ex, &job->work, job->began, yk_now() - job->began, code);
-    else if (!job->begun)
-        yk__never_ran(&job->work, code);
-}
-
-/* Whoever ends a job has claimed it; the driver's reference goes with it. */
-static void end(yk__shared_job *job, yk_state state, yk_error *error)
-{
-    yk__shared_pool *p = job->pool;
-    yk__shared_feeder *feeder = feeder_of(job);
-    if (feeder)
-        atomic_store_explicit(&feeder->over, true, memory_order_relaxed);
-    measure(job, error ? error->code : 0);
-    leave_queue(job);
-    take_number(job);
-    if (job->begun)
-        count(&p->running, -1);
-    if (error && error->code == YK_EJOBTIMEOUT)
-        count(&p->timeouts, 1);
-    count(state == YK_DONE ? &p->done : state == YK_CANCELLED ? &p->cancelled : &p->failed, 1);
-    yk__future_publish_held(&job->work.future, state, error);
-    yk_future_unref(&job->work.future);
-}
-
-static void end_with_error(yk__shared_job *job, yk_error *error)
-{
-    end(job, error->code == YK_ECANCELED ? YK_CANCELLED : YK_FAILED, error);
-}
-
-/* One that may have been cancelled by now, and then was counted as dropped. */
-static void fail(yk__shared_job *job, int code, const char *message)
-{
-    if (yk__future_claim(&job->work.future)) {
-        end_with_error(job, yk__error_new(code, "%s", message ? message : yk_strerror(code)));
-        return;
-    }
-    take_number(job);
-    yk_future_unref(&job->work.future);
-}
-
-static yk__shared_job *next_waiting(yk__shared_pool *p)
-{
-    yk__shared_job *job = p->first;
-    if (!job)
-        return NULL;
-    p->first = job->next;
-    if (!p->first)
-        p->last = NULL;
-    return job;
-}
-
-static void fail_waiting(yk__shared_pool *p, int code, const char *message)
-{
-    yk__shared_job *list = p->first; /* a callback may submit again */
-    p->first = p->last = NULL;
-    while (list) {
-        yk__shared_job *job = list;
-        list = job->next;
-        fail(job, code, message);
-    }
-}
-
-/* Those that the pool's process had. */
-static void fail_sent(yk__shared_pool *p, int code, const char *what)
-{
-    char label[YK__NAME_MAX + 8], message[YK__MESSAGE_MAX];
-    for (uint32_t i = 0; i < p->size; i++) {
-        yk__shared_job *job = p->jobs[i];
-        if (!job)
-            continue;
-        snprintf(message, sizeof message, "%s %s", yk__work_label(&job->work, label), what);
-        fail(job, code, message);
-    }
-}
-
 /* ---- Streams --------------------------------------------------------------------------------- */
-
-static yk__shared_feeder *feeder_of(const yk__shared_job *job)
-{
-    yk__stream *s = job->work.future.stream;
-    return s ? (yk__shared_feeder *)yk__stream_feeder(s) : NULL;
-}
 
 static void tell(yk__shared_feeder *f)
 {
@@ -235,11 +78,11 @@ static void job_began(yk__shared_job *job)
     if (job->begun)
         return;
     job->begun = true;
-    count(&job->pool->running, 1);
+    yk__shared_count(&job->pool->running, 1);
     if (job->work.stamped)
         job->began = yk_now();
     yk__future_advance(&job->work.future, YK_PENDING, YK_RUNNING);
-    leave_queue(job);
+    yk__shared_leave_queue(job);
 }
 
 static void job_progressed(yk__shared_job *job, const yk__progress_frame *p)
@@ -255,12 +98,13 @@ static void job_done(yk__shared_job *job, void **data, size_t len)
     if (!yk__future_claim(f))
         return; /* nobody else ends a job that was sent */
     if (len > 0 && !*data) {
-        end_with_error(job, yk__error_new(UV_ENOMEM, "not enough memory for the result"));
+        yk__shared_end_with_error(job,
+                                  yk__error_new(UV_ENOMEM, "not enough memory for the result"));
         return;
     }
     yk__future_give_result(f, *data, len, free);
     *data = NULL;
-    end(job, YK_DONE, NULL);
+    yk__shared_end(job, YK_DONE, NULL);
 }
 
 static yk_error *crash_error(const yk__failed_frame *frame, const yk__crash_record *record,
@@ -288,9 +132,9 @@ static int job_failed(yk__shared_job *job, const char *data, size_t len)
     memcpy(message, data + at, len - at);
     message[len - at] = '\0';
     if (yk__future_claim(&job->work.future))
-        end_with_error(job, frame.code == YK_ECRASHED
-                                ? crash_error(&frame, record, message, job->work.name)
-                                : yk__error_new(frame.code, "%s", message));
+        yk__shared_end_with_error(job, frame.code == YK_ECRASHED
+                                           ? crash_error(&frame, record, message, job->work.name)
+                                           : yk__error_new(frame.code, "%s", message));
     return 0;
 }
 
@@ -337,14 +181,15 @@ static void try_later(yk__shared_pool *p)
 static void lost(yk__link *link, int err)
 {
     yk__shared_pool *p = of_link(link);
-    if (on_their_way(p) == 0) /* whoever answered may have no descriptors, or die on and on */
+    if (yk__shared_on_their_way(p) ==
+        0) /* whoever answered may have no descriptors, or die on and on */
         try_later(p);
     if (is_death(err)) {
-        fail_sent(p, YK_ECRASHED, "was in the shared pool, whose process died");
+        yk__shared_fail_sent(p, YK_ECRASHED, "was in the shared pool, whose process died");
         return;
     }
-    fail_sent(p, err, "was in the shared pool, to which the connection broke");
-    fail_waiting(p, err, "the shared pool cannot be reached");
+    yk__shared_fail_sent(p, err, "was in the shared pool, to which the connection broke");
+    yk__shared_fail_waiting(p, err, "the shared pool cannot be reached");
 }
 
 static const yk__link_ops link_ops = { up, expects, came, lost };
@@ -361,7 +206,8 @@ static void knock(yk__shared_pool *p)
     if (err == UV_EAGAIN || err == -ETOOMANYREFS)
         try_later(p);
     else
-        fail_waiting(p, err == UV_EPIPE ? YK_ECLOSED : err, "the shared pool cannot be reached");
+        yk__shared_fail_waiting(p, err == UV_EPIPE ? YK_ECLOSED : err,
+                                "the shared pool cannot be reached");
 }
 
 static void knock_again(yk__timer *timer)
@@ -394,28 +240,28 @@ static int send_submit(yk__shared_job *job)
 static bool send_job(yk__shared_pool *p, yk__shared_job *job)
 {
     if (job->frame.start_by && job->frame.start_by <= yk_now()) {
-        fail(next_waiting(p), YK_EEXPIRED, NULL);
+        yk__shared_fail(yk__shared_next_waiting(p), YK_EEXPIRED, NULL);
         return true;
     }
-    if (!number(p, job))
+    if (!yk__shared_number(p, job))
         return false;
-    next_waiting(p);
+    yk__shared_next_waiting(p);
     if (!yk__future_hand(&job->work.future, true)) {
-        fail(job, YK_ECANCELED, NULL);
+        yk__shared_fail(job, YK_ECANCELED, NULL);
         return true;
     }
     int err = send_submit(job);
     if (err)
-        fail(job, err, NULL);
-    else if (feeder_of(job))
-        tell(feeder_of(job));
+        yk__shared_fail(job, err, NULL);
+    else if (yk__shared_feeder_of(job))
+        tell(yk__shared_feeder_of(job));
     return true;
 }
 
 static void drop_ended(yk__shared_pool *p)
 {
     while (p->first && yk_future_ended(&p->first->work.future))
-        fail(next_waiting(p), YK_ECANCELED, NULL);
+        yk__shared_fail(yk__shared_next_waiting(p), YK_ECANCELED, NULL);
 }
 
 /* Whether something that waits could go now; or one could at least knock. */
@@ -462,7 +308,7 @@ static void finish(yk__shared_pool *p)
 
 static void finish_if_done(yk__shared_pool *p)
 {
-    if (!atomic_load(&p->closing) || p->first || on_their_way(p) > 0)
+    if (!atomic_load(&p->closing) || p->first || yk__shared_on_their_way(p) > 0)
         return;
     if (atomic_load(&p->received) == p->accepted)
         finish(p);
@@ -473,7 +319,7 @@ static bool turn(yk__source *source)
     yk__shared_pool *p = of_source(source);
     bool sent = send_waiting(p);
     yk__link_flush(&p->link);
-    yk__reactor_source_busy(p->reactor, source, p->first || on_their_way(p) > 0);
+    yk__reactor_source_busy(p->reactor, source, p->first || yk__shared_on_their_way(p) > 0);
     finish_if_done(p);
     return sent;
 }
@@ -495,8 +341,8 @@ static void abandon(yk__source *source)
     yk__admission_close(&p->admission);
     p->finished = true;
     yk__link_close(&p->link);
-    fail_sent(p, YK_ECLOSED, "was in the shared pool when the loop was closed");
-    fail_waiting(p, YK_ECLOSED, NULL);
+    yk__shared_fail_sent(p, YK_ECLOSED, "was in the shared pool when the loop was closed");
+    yk__shared_fail_waiting(p, YK_ECLOSED, NULL);
     finish(p);
     yk__executor_release(&p->ex);
 }
@@ -507,7 +353,7 @@ void yk__shared_accept(yk__shared_job *job)
 {
     yk__shared_pool *p = job->pool;
     if (p->finished) {
-        fail(job, YK_ECLOSED, NULL);
+        yk__shared_fail(job, YK_ECLOSED, NULL);
         return;
     }
     p->accepted++;
@@ -528,7 +374,7 @@ void yk__shared_cancel(yk__shared_job *job)
 
 static void cancel_waiting(yk__shared_pool *p)
 {
-    fail_waiting(p, YK_ECANCELED, "cancelled before it began");
+    yk__shared_fail_waiting(p, YK_ECANCELED, "cancelled before it began");
 }
 
 static void cancel_sent(yk__shared_pool *p, bool running)
