@@ -156,6 +156,32 @@ static int told(void *unused)
     return 0;
 }
 
+static int large_head(void *unused)
+{
+    (void)unused;
+    served *s = serve_http(&(yk_http_service){ .handler = tell, .most_head = 400000 });
+    yk_stream *c = dial(s);
+    char *field = calloc(1, 300001);
+    memset(field, 'x', 300000);
+    say(c, "GET / HTTP/1.1\r\n" HOST "X-Field: ");
+    say(c, field);
+    say(c, "\r\n\r\n");
+    answer *a = hear(c);
+    assert_int_equal(a->status, 200);
+    assert_string_equal(strstr(a->body, "field=") + 6, field);
+    forget(a);
+    free(field);
+    yk_stream_close(c);
+    serve_no_more(s);
+    return 0;
+}
+
+static void test_a_head_may_be_large(void **state)
+{
+    (void)state;
+    on_loop(large_head, NULL);
+}
+
 static void test_a_handler_sees_the_request(void **state)
 {
     (void)state;
@@ -461,6 +487,7 @@ int main(void)
         TEST(test_what_is_no_request_is_refused),
         TEST(test_errors_of_handlers_are_answered),
         TEST(test_a_handler_sees_the_request),
+        TEST(test_a_head_may_be_large),
         TEST(test_routes),
         TEST(test_fields_of_an_answer),
         TEST(test_bodies_both_ways),

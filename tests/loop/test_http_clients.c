@@ -17,6 +17,7 @@ typedef struct room {
     unsigned inside, left;
     int err;
     yk_executor *pool;
+    yk_future *first; /* job */
 } room;
 
 static int wait_in(yk_http *h, void *arg)
@@ -172,6 +173,53 @@ static void test_what_came_before_the_end_is_answered(void **state)
 {
     (void)state;
     on_loop(half_closed, NULL);
+}
+
+/* ---- Overload -------------------------------------------------------------------------------- */
+
+static int run_if_there_is_room(yk_http *h, void *arg)
+{
+    room *r = arg;
+    yk_future *f = yk_submit_with(r->pool, never_ends, NULL, 0, .no_wait = true);
+    r->first = r->first ? r->first : f;
+    r->inside++;
+    int err = yk_await(f);
+    r->left += err == YK_ECANCELED;
+    yk_future_unref(f);
+    return err ? err : yk_http_send(h, 200, NULL, "", 0);
+}
+
+static int overloaded(void *unused)
+{
+    (void)unused;
+    room r = { .pool = yk_process_pool(.workers = 1, .queue_limit = 1, .kill_grace_ms = 1) };
+    served *s = serve_http(&(yk_http_service){ .handler = run_if_there_is_room, .arg = &r });
+    enum { CLIENTS = 8 };
+    yk_stream *c[CLIENTS];
+    for (int i = 0; i < CLIENTS; i++) {
+        c[i] = dial(s);
+        say(c[i], GET);
+        eventually(r.inside == (unsigned)i + 1 && yk_future_state(r.first) == YK_RUNNING);
+    }
+    for (int i = 2; i < CLIENTS; i++) { /* one runs, one waits */
+        answer *a = hear(c[i]);
+        assert_int_equal(a->status, 503);
+        assert_string_equal(field_of(a, "Retry-After"), "1");
+        forget(a);
+    }
+    assert_int_equal(s->counters.answers[5], CLIENTS - 2);
+    for (int i = 0; i < CLIENTS; i++)
+        yk_stream_close(c[i]);
+    eventually(r.left == 2);
+    serve_no_more(s);
+    assert_ok(yk_executor_close(r.pool));
+    return 0;
+}
+
+static void test_a_full_queue_is_said_to_be_one(void **state)
+{
+    (void)state;
+    on_loop(overloaded, NULL);
 }
 
 /* ---- Pipelining ------------------------------------------------------------------------------ */
@@ -527,6 +575,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(test_a_client_that_leaves_interrupts_its_handler),
         TEST(test_a_client_that_leaves_cancels_its_job_in_another_process),
+        TEST(test_a_full_queue_is_said_to_be_one),
         TEST(test_a_handler_may_be_told_to_finish_anyway),
         TEST(test_what_came_before_the_end_is_answered),
         TEST(test_what_comes_while_a_handler_waits_is_not_lost),
