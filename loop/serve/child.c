@@ -36,8 +36,10 @@ void yk__become_child(yk__supervisor *s, int lifeline, const char *suffix)
     for (const yk__worker *w = s->workers; w < s->workers + YK__SEATS; w++)
         if (w->stage != YK__STAGE_NONE && w->lifeline >= 0)
             close(w->lifeline);
-    if (s->pool.pid > 0 && s->pool.lifeline >= 0)
-        close(s->pool.lifeline);
+    const yk__helper *const helpers[] = { &s->pool.helper, &s->status_process };
+    for (int i = 0; i < 2; i++)
+        if (helpers[i]->pid > 0)
+            close(helpers[i]->lifeline);
     close(s->signals);
     yk__reexec_close(s);
     set_signals(s);

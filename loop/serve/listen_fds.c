@@ -13,8 +13,11 @@
 #include "../../executor/text.h"
 #include "serve_log.h"
 
-#define FIRST 3
-#define OWN   "yoke-own" /* the name of a Unix socket whose file goes with it */
+#define FIRST  3
+/* Names: of a Unix socket whose file goes with it; of the status; of others. */
+#define OWN    "yoke-own"
+#define STATUS "yoke-status"
+#define OTHER  "yoke"
 
 /* ---- Taking ---------------------------------------------------------------------------------- */
 
@@ -45,14 +48,15 @@ static int how_many(void)
     return atoi(n) > 0 ? atoi(n) : 0;
 }
 
-int yk__listen_fds_take(yk__sockets *s)
+int yk__listen_fds_take(yk__sockets *s, yk__sockets *status)
 {
     const char *names = getenv("LISTEN_FDNAMES");
     char *copy = strdup(names ? names : ""), *rest = copy;
     int n = how_many(), err = copy ? 0 : UV_ENOMEM;
     for (int i = 0; i < n && !err; i++) {
         const char *name = strsep(&rest, ":");
-        err = take(s, FIRST + i, name && strcmp(name, OWN) == 0);
+        bool is_status = name && strcmp(name, STATUS) == 0;
+        err = take(is_status ? status : s, FIRST + i, name && strcmp(name, OWN) == 0);
     }
     free(copy);
     unsetenv("LISTEN_PID");
@@ -63,18 +67,16 @@ int yk__listen_fds_take(yk__sockets *s)
 
 /* ---- Giving ---------------------------------------------------------------------------------- */
 
-/* The sockets in the order of their slots, then the link; their names in `names`. */
-static int collect(const yk__sockets *s, int link, int *fds, yk__text *names)
+/* Adds sockets in the order of their slots, and their names; how many there are then. */
+static int collect(const yk__sockets *s, const char *name, int n, int *fds, yk__text *names)
 {
-    int n = 0;
     for (size_t i = 0; i < s->n; i++)
         for (unsigned slot = 0; slot < s->slots; slot++) {
             if (s->sites[i].fds[slot] < 0)
                 continue;
-            yk__text_add(names, "%s%s", n ? ":" : "", s->sites[i].owns_path ? OWN : "yoke");
+            yk__text_add(names, "%s%s", n ? ":" : "", s->sites[i].owns_path ? OWN : name);
             fds[n++] = s->sites[i].fds[slot];
         }
-    fds[n] = link;
     return n;
 }
 
@@ -97,16 +99,18 @@ static void set_number(const char *name, long number)
     setenv(name, text, 1);
 }
 
-int yk__listen_fds_give(const yk__sockets *s, int link)
+int yk__listen_fds_give(const yk__sockets *s, const yk__sockets *status, int link)
 {
-    size_t most = s->n * s->slots + 1;
+    size_t most = s->n * s->slots + status->n + 1;
     int *fds = calloc(most, sizeof *fds);
-    char *buffer = malloc(most * sizeof OWN);
+    char *buffer = malloc(most * sizeof STATUS);
     if (!fds || !buffer)
         return UV_ENOMEM;
     yk__text names;
-    yk__text_start(&names, buffer, most * sizeof OWN);
-    int n = collect(s, link, fds, &names);
+    yk__text_start(&names, buffer, most * sizeof STATUS);
+    int n = collect(s, OTHER, 0, fds, &names);
+    n = collect(status, STATUS, n, fds, &names);
+    fds[n] = link;
     int err = line_up(fds, n + 1);
     set_number("LISTEN_PID", (long)getpid());
     set_number("LISTEN_FDS", n);

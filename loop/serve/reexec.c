@@ -73,7 +73,7 @@ static void look_at_old(yk__supervisor *s)
 static _Noreturn void execute(yk__supervisor *s, int link)
 {
     char number[12];
-    int fd = yk__listen_fds_give(&s->sockets, link);
+    int fd = yk__listen_fds_give(&s->sockets, &s->status_sockets, link);
     if (fd >= 0) {
         snprintf(number, sizeof number, "%d", fd);
         setenv(LINK, number, 1);

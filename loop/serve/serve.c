@@ -55,7 +55,7 @@ static const char *what_is_wrong(const yk_serve_options *o)
 static int open_sockets(yk__supervisor *s)
 {
     const char *const *address = s->options.listen;
-    int err = yk__listen_fds_take(&s->sockets);
+    int err = yk__listen_fds_take(&s->sockets, &s->status_sockets);
     bool was_given = s->sockets.n > 0;
     for (; !was_given && address && *address && !err; address++)
         err = yk__sockets_add(&s->sockets, *address);
@@ -99,6 +99,8 @@ static int start(yk__supervisor *s)
         err = open_descriptors(s);
     if (!err)
         err = yk__pool_process_open(s);
+    if (!err)
+        err = yk__status_open(s);
     if (err)
         yk__serve_log("cannot start: %s", yk_strerror(err));
     s->n_slots = s->wanted = s->sockets.slots;
@@ -112,6 +114,7 @@ static void close_all(yk__supervisor *s)
         if (fds[i] >= 0)
             close(fds[i]);
     yk__pool_process_close(s);
+    yk__status_close(s);
     yk__sockets_close(&s->sockets, true);
     yk__shared_free(s->pages, YK__SEATS * sizeof *s->pages);
     yk__shared_free(s->shared, s->options.shared_size);
@@ -142,7 +145,7 @@ int yk_serve_opts(int argc, char **argv, const yk_serve_options *options)
     s->argv = argv;
     yk__reexec_open(s);
     s->signals = s->attention = s->notify = -1;
-    s->pool.door.outside = s->pool.door.inside = s->pool.lifeline = -1;
+    s->pool.door.outside = s->pool.door.inside = -1;
     yk__serve_log_open(s->options.log_fd, s->options.name);
     const char *wrong = what_is_wrong(&s->options);
     if (wrong)

@@ -110,6 +110,11 @@ typedef struct yk_serve_options {
     uint64_t life_ms;     /* no limit */
     size_t most_memory;   /* resident bytes, without "give or take": no limit */
 
+    /* Where the server tells how it is, over HTTP: /metrics (Prometheus), /status.json, / (text).
+     * An address as those above, of this machine alone ("127.0.0.1:9090",
+     * "unix:/run/thing.status"); it goes on while all drain. NULL: nowhere */
+    const char *status;
+
     int log_fd; /* a line for each event; 0: standard error; -1: none */
 } yk_serve_options;
 

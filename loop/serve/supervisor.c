@@ -41,7 +41,7 @@ static void end_at_once(yk__supervisor *s, int sig)
     for (yk__worker *w = s->workers; w < s->workers + YK__SEATS; w++)
         if (w->stage != YK__STAGE_NONE)
             yk__worker_kill(w);
-    yk__pool_process_kill(s);
+    yk__helper_kill(&s->pool.helper);
     if (!s->handed_over)
         yk__reexec_kill(s, SIGKILL);
 }
@@ -139,6 +139,7 @@ static void step(yk__supervisor *s)
     if (!s->stopping)
         yk__slots_step(s);
     yk__pool_process_step(s);
+    yk__status_step(s);
     if (!s->stopping && !s->is_up && yk__slots_all_ready(s)) {
         s->is_up = true;
         tell_ready(s);
@@ -150,7 +151,8 @@ static void step(yk__supervisor *s)
 /* But a new program, if it is ready, which is no child to wait for. */
 static bool nobody_left(const yk__supervisor *s)
 {
-    return yk__workers_alive(s) == 0 && s->pool.pid == 0 && (s->successor <= 0 || s->handed_over);
+    return yk__workers_alive(s) == 0 && s->pool.helper.pid == 0 && s->status_process.pid == 0 &&
+           (s->successor <= 0 || s->handed_over);
 }
 
 int yk__supervise(yk__supervisor *s)

@@ -8,6 +8,7 @@
  *   slots.c        which workers there should be: one a slot, replaced one at a time
  *   workers.c      a worker process: its start, its heartbeat, its limits, its end
  *   pool_process.c the process that has the pool which all workers share
+ *   status.c       the process that says how all of it is
  *   sockets.h      what they accept from
  *   reexec.h       a new program in place of this one
  *   worker.h       the other side: what runs in a worker process
@@ -20,6 +21,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "helper.h"
 #include "page.h"
 #include "pool_door.h"
 #include "serve.h"
@@ -62,14 +64,12 @@ typedef struct yk__slot {
 /* The process that has the shared pool, with options.shared_processes. */
 typedef struct yk__pool_process {
     yk__pool_door door;
-    pid_t pid; /* 0: there is none */
-    int lifeline;
-    unsigned failures; /* in a row */
-    uint64_t forked, start_at;
+    yk__helper helper;
     uint64_t deadline; /* to be gone; 0: it is not to go */
 } yk__pool_process;
 
-typedef struct yk__supervisor {
+typedef struct yk__supervisor yk__supervisor;
+struct yk__supervisor {
     yk_serve_options options; /* with every default in place */
     yk__sockets sockets;
     yk__page *pages;
@@ -77,6 +77,9 @@ typedef struct yk__supervisor {
     yk__worker workers[YK__SEATS];
     yk__slot slots[YK_SERVE_MOST_WORKERS];
     yk__pool_process pool;
+    yk__helper status_process; /* with options.status */
+    yk__sockets status_sockets;
+    struct yk__board *board; /* NULL: nobody wants to know */
     unsigned n_slots, wanted;
     bool is_growing;    /* the last slot's first worker is not ready: nothing is steered to it */
     uint64_t leaves_at; /* the last slot's worker is told to leave; 0: no slot is to go */
@@ -100,7 +103,7 @@ typedef struct yk__supervisor {
     int new_link;     /* to it; -1: none */
     uint64_t new_by;  /* it must be ready by then */
     bool handed_over; /* it is */
-} yk__supervisor;
+};
 
 /* ---- workers.c --------------------------------------------------------------------------------
  */
@@ -141,10 +144,15 @@ void yk__pool_process_close(yk__supervisor *s);
 
 /* Starts it when it is due; has it go when the server stops and no worker is left. */
 void yk__pool_process_step(yk__supervisor *s);
-void yk__pool_process_kill(yk__supervisor *s);
 
 /* Whether it was this process that has ended. */
-bool yk__pool_process_ended(yk__supervisor *s, pid_t pid, int status);
+
+/* ---- status.c ---------------------------------------------------------------------------------
+ */
+
+int yk__status_open(yk__supervisor *s);
+void yk__status_step(yk__supervisor *s);
+void yk__status_close(yk__supervisor *s);
 
 /* ---- supervisor.c -----------------------------------------------------------------------------
  */

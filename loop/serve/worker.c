@@ -21,6 +21,7 @@
 #include "../offload.h"
 #include "../signal.h"
 #include "../sync.h"
+#include "board.h"
 #include "shared_pool.h"
 
 #define EMPTY_MS        500  /* at the most, to accept what waits when nobody comes after it */
@@ -119,6 +120,14 @@ static void set(_Atomic uint64_t *field, uint64_t value)
     atomic_store_explicit(field, value, memory_order_relaxed);
 }
 
+static uint64_t jobs_waiting(void)
+{
+    yk_executor_stats stats = { 0 };
+    if (me.executor)
+        yk_executor_get_stats(me.executor, &stats);
+    return stats.pending;
+}
+
 static void beat(void *unused)
 {
     uint64_t now = yk_now(), lag = now > me.beat_at ? now - me.beat_at : 0;
@@ -126,6 +135,7 @@ static void beat(void *unused)
     set(&page->lag_ns, lag);
     if (lag > atomic_load_explicit(&page->most_lag_ns, memory_order_relaxed))
         set(&page->most_lag_ns, lag);
+    set(&page->waiting, jobs_waiting());
     atomic_fetch_add_explicit(&page->beats, 1, memory_order_relaxed);
     me.beat_at = now + beat_interval();
     yk_call_at(me.beat_at, beat, unused, NULL);
@@ -305,5 +315,7 @@ _Noreturn void yk__worker_run(yk__supervisor *s, const yk__worker *worker, int l
     yk__become_child(s, lifeline, number);
     yk__pool_door_stay_outside(&s->pool.door);
     keep_own_sockets(&s->sockets);
+    yk__sockets_close(&s->status_sockets, false);
+    yk__shared_free(s->board, s->board ? sizeof *s->board : 0);
     yk__run_child(serve, NULL);
 }

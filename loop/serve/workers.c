@@ -9,6 +9,7 @@
 
 #include "../../executor/error.h"
 #include "back_off.h"
+#include "board.h"
 #include "reexec.h"
 #include "serve_log.h"
 #include "supervisor.h"
@@ -125,6 +126,7 @@ static void bury(yk__supervisor *s, yk__worker *w, int status)
     bool failed = w->stage != YK__STAGE_LEAVING;
     close(w->lifeline);
     yk__slots_gone(s, w, failed);
+    yk__board_bury(s, w);
     w->stage = YK__STAGE_NONE;
 }
 
@@ -145,7 +147,8 @@ void yk__workers_reap(yk__supervisor *s)
         yk__worker *w = worker_of(s, pid);
         if (w)
             bury(s, w, status);
-        else if (!yk__pool_process_ended(s, pid, status))
+        else if (!yk__helper_ended(s, &s->pool.helper, pid, status) &&
+                 !yk__helper_ended(s, &s->status_process, pid, status))
             yk__reexec_reaped(s, pid);
     }
 }

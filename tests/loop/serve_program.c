@@ -212,6 +212,8 @@ int main(int argc, char **argv)
             listen[n++] = value;
         if ((value = value_of(argv[i], "workers")))
             o.workers = atoi(value);
+        if ((value = value_of(argv[i], "status")))
+            o.status = value;
         if ((value = value_of(argv[i], "start")))
             o.arg = (char *)value;
         if ((value = value_of(argv[i], "fail_file")))

@@ -392,8 +392,6 @@ static void test_sockets_for_another_process_or_that_do_not_listen_are_not(void 
     close(fd);
 }
 
-/* ---- A new program --------------------------------------------------------------------------- */
-
 /* The process that said that it serves, the last of them. */
 static pid_t latest(const served *s)
 {
@@ -415,6 +413,98 @@ static void follow(served *s)
     assert_int_equal(WEXITSTATUS(status), 0);
     s->pid = latest(s);
 }
+
+/* ---- The status ------------------------------------------------------------------------------ */
+
+static void fetch(const char *address, const char *path, char *body, size_t size)
+{
+    bool last;
+    int fd = dial(address);
+    if (!get(fd, path, body, size, &last))
+        fail_msg("no %s from %s", path, address);
+    close(fd);
+}
+
+/* The line of it that begins so, as a number. */
+static double metric(const char *address, const char *line)
+{
+    char body[8000], start[80];
+    fetch(address, "/metrics", body, sizeof body);
+    snprintf(start, sizeof start, "\n%s ", line);
+    const char *at = strstr(body, start);
+    if (!at)
+        fail_msg("no %s in\n%s", line, body);
+    return at ? atof(at + strlen(start)) : 0;
+}
+
+static void status_address(const served *s, char *address)
+{
+    assert_int_equal(sscanf(strstr(s->text, "status on "), "status on %63s", address), 1);
+}
+
+static void test_a_status_that_cannot_be_had_ends_the_server(void **state)
+{
+    (void)state;
+    served s;
+    START(&s, ANYWHERE, "status=192.0.2.1:0");
+    served_says(&s, "cannot listen on 192.0.2.1:0", 1);
+    served_exits(&s, 1);
+}
+
+static void test_the_status_counts_what_happens(void **state)
+{
+    (void)state;
+    served s;
+    char address[64], body[8000];
+    bool last;
+    SERVE(&s, ANYWHERE, "http", "workers=1", "status=127.0.0.1:0");
+    status_address(&s, address);
+    int fd = dial(s.address);
+    for (int i = 0; i < 5; i++)
+        assert_true(get(fd, "/who", body, sizeof body, &last));
+    assert_false(get(fd, "/nothing", body, sizeof body, &last));
+    eventually(metric(address, "yoke_server_requests_total{worker=\"0\"}") == 6);
+    assert_true(metric(address, "yoke_server_connections{worker=\"0\"}") == 1);
+    assert_true(metric(address, "yoke_server_answers_total{worker=\"0\",class=\"2xx\"}") == 5);
+    assert_true(metric(address, "yoke_server_answers_total{worker=\"0\",class=\"4xx\"}") == 1);
+    close(fd);
+    served_signal(&s, SIGHUP);
+    served_says(&s, "has ended", 1);
+    eventually(metric(address, "yoke_server_worker_starts_total{worker=\"0\"}") == 2);
+    assert_true(metric(address, "yoke_server_requests_total{worker=\"0\"}") == 6);
+    fetch(address, "/status.json", body, sizeof body);
+    assert_non_null(strstr(body, "\"restarts\":1,"));
+    fetch(address, "/", body, sizeof body);
+    assert_non_null(strstr(body, "ready"));
+    end(&s);
+    assert_int_equal(dial(address), -1);
+}
+
+static void test_a_status_process_that_dies_is_replaced_and_goes_to_a_new_program(void **state)
+{
+    (void)state;
+    served s;
+    char address[64], body[8000];
+    int pid;
+    SERVE(&s, ANYWHERE, "status=127.0.0.1:0");
+    status_address(&s, address);
+    served_says(&s, "the status (process", 1);
+    assert_int_equal(sscanf(strstr(s.text, "the status (process"), "the status (process %d", &pid),
+                     1);
+    kill(pid, SIGKILL);
+    served_says(&s, "the status (process", 3);
+    fetch(address, "/", body, sizeof body);
+    served_signal(&s, SIGUSR2);
+    served_says(&s, "]: has ended", 1);
+    follow(&s);
+    snprintf(body, sizeof body, "\"process\":%d,", (int)s.pid);
+    char json[8000];
+    fetch(address, "/status.json", json, sizeof json);
+    assert_non_null(strstr(json, body));
+    end(&s);
+}
+
+/* ---- A new program --------------------------------------------------------------------------- */
 
 static void test_USR2_starts_a_new_program_and_loses_nothing(void **state)
 {
@@ -499,6 +589,9 @@ int main(int argc, char **argv)
         SERVING_TEST(test_IPv6_names_and_all_addresses),
         SERVING_TEST(test_sockets_that_are_given_are_used),
         SERVING_TEST(test_sockets_for_another_process_or_that_do_not_listen_are_not),
+        SERVING_TEST(test_a_status_that_cannot_be_had_ends_the_server),
+        SERVING_TEST(test_the_status_counts_what_happens),
+        SERVING_TEST(test_a_status_process_that_dies_is_replaced_and_goes_to_a_new_program),
         SERVING_TEST(test_USR2_starts_a_new_program_and_loses_nothing),
         SERVING_TEST(test_a_new_program_that_cannot_start_leaves_the_old_one),
         SERVING_TEST(test_a_new_program_has_as_many_workers_as_it_says),
