@@ -11,6 +11,9 @@
 #include "support/support.h"
 
 #define HOST "Host: soak\r\n"
+#define CHAT                                                                      \
+    "GET /chat HTTP/1.1\r\n" HOST "Upgrade: websocket\r\nConnection: Upgrade\r\n" \
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 
 typedef struct attack {
     crowd *crowd;
@@ -156,6 +159,10 @@ static void leave(attack *a)
         "GET /thread/7 HTTP/1.1\r\n" HOST "\r\n",
         "GET /large/5000000 HTTP/1.1\r\n" HOST "\r\n",
         "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 10\r\n\r\nabc",
+        "GET /events/1000 HTTP/1.1\r\n" HOST "\r\n",
+        "GET /file HTTP/1.1\r\n" HOST "\r\n",
+        "GET /chunked/1000000 HTTP/1.1\r\n" HOST "Accept-Encoding: zstd\r\n\r\n",
+        CHAT,
         "GET /small HTT",
     };
     say(a, asked[dice_below(a->dice, COUNT_OF(asked))]);
@@ -164,10 +171,16 @@ static void leave(attack *a)
         yk_stream_abort(a->stream);
 }
 
+static void no_chat(attack *a)
+{
+    if (say(a, CHAT) == 0)
+        any_bytes(a);
+}
+
 static void (*const attacks[])(attack *a) = {
     nonsense,    any_bytes,   say_nothing,  slow_head,          slow_body,     slow_chunks,
     slow_blanks, slow_reader, endless_head, endless_target,     endless_body,  leave,
-    nonsense,    nonsense,    leave,        endless_extensions, many_requests, any_bytes,
+    nonsense,    nonsense,    leave,        endless_extensions, many_requests, no_chat,
 };
 
 /* ---- Their lives ----------------------------------------------------------------------------- */

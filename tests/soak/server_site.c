@@ -5,12 +5,16 @@
 #include "executor/executor.h"
 #include "executor/job.h"
 #include "executor/wait.h"
+#include "loop/http/files.h"
+#include "loop/http/websocket.h"
 #include "loop/loop.h"
 #include "loop/offload.h"
 #include "loop/serve/serve.h"
 #include "server_soak.h"
 
 #define PIECE (23 * 400)
+
+char site_file[64];
 
 #ifdef __SANITIZE_THREAD__
 #define SLOWNESS 5
@@ -60,6 +64,43 @@ static int late(yk_http *h, void *unused)
 {
     int err = yk_sleep_ms(20);
     return err ? err : small(h, unused);
+}
+
+static int events(yk_http *h, void *unused)
+{
+    uint64_t n;
+    (void)unused;
+    int err = number_of(h, &n);
+    if (!err)
+        err = yk_http_events(h);
+    for (; !err && n > 0; n--) {
+        err = yk_http_event(h, "tick", "tock");
+        if (!err)
+            err = yk_sleep_ms(1);
+    }
+    return err;
+}
+
+static int file(yk_http *h, void *unused)
+{
+    (void)unused;
+    return yk_http_send_file(h, site_file, "text/plain");
+}
+
+static int say_back(yk_ws *ws, void *unused)
+{
+    yk_ws_message m;
+    int err;
+    (void)unused;
+    while ((err = yk_ws_receive(ws, &m, YK_FOREVER)) == 0 &&
+           (err = yk_ws_send(ws, m.kind, m.data, m.len, YK_FOREVER)) == 0)
+        ;
+    return err == YK_END ? 0 : err;
+}
+
+static int chat(yk_http *h, void *unused)
+{
+    return yk_websocket(h, say_back, unused);
 }
 
 static int square(yk_job *job)
@@ -112,6 +153,9 @@ static const yk_http_route routes[] = {
     { "GET", "/chunked/{n}", large, &in_chunks },
     { "POST", "/echo", echo, NULL },
     { "GET", "/late", late, NULL },
+    { "GET", "/events/{n}", events, NULL },
+    { "GET", "/file", file, NULL },
+    { "GET", "/chat", chat, NULL },
     { "GET", "/thread/{n}", by_thread, NULL },
     { "GET", "/process/{n}", by_process, &square_job },
     { "GET", "/crash/{n}", by_process, &die_job },
@@ -120,6 +164,7 @@ static const yk_http_route routes[] = {
 
 static const yk_http_service web = {
     .routes = routes,
+    .compress = true,
     .head_ms = 1000 * SLOWNESS,
     .idle_ms = 4000 * SLOWNESS,
     .stall_ms = 1000 * SLOWNESS,

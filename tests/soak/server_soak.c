@@ -5,6 +5,7 @@
  * the server's processes must be those of before, with no more descriptors, and with hardly more
  * memory; while they are there its memory is bounded. `serve` is the server alone, for other tools.
  */
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -207,7 +208,19 @@ static void hangs(int sig)
     ssize_t n = write(STDERR_FILENO, text, sizeof text - 1);
     (void)n;
     proc_kill_descendants(getpid());
+    unlink(site_file);
     _exit(70);
+}
+
+static void write_file(void)
+{
+    snprintf(site_file, sizeof site_file, "/tmp/yoke-soak-XXXXXX");
+    int fd = mkostemp(site_file, O_CLOEXEC);
+    FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
+    for (size_t i = 0; file && i < SITE_FILE_SIZE; i++)
+        fputc(site_byte(i), file);
+    if (!file || fclose(file))
+        wrong(&all, "%s cannot be written", site_file);
 }
 
 static pid_t start_server(int argc, char **argv)
@@ -249,6 +262,7 @@ int main(int argc, char **argv)
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     signal(SIGALRM, hangs);
     alarm((unsigned)(120 * support_slowness()));
+    write_file();
     server = start_server(argc, argv);
     if (all.port == 0) {
         fprintf(stderr, "server_soak: cannot begin\n");
@@ -257,6 +271,7 @@ int main(int argc, char **argv)
     yk_main(argc, argv, app, NULL);
     check_memory();
     stop_server();
+    unlink(site_file);
     printf("%" PRIu64 " requests on %" PRIu64 " connections, all answered as they should; %" PRIu64
            " attacks, %" PRIu64 " of them refused\n",
            all.requests, all.connections, all.attacks, all.refusals);

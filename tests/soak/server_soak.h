@@ -25,6 +25,9 @@ enum { SITE_WORKERS = 2 };
  * Returns the exit status. */
 int site_serve(int argc, char **argv, uint16_t port, _Atomic uint16_t *bound);
 
+enum { SITE_FILE_SIZE = 100000 };
+extern char site_file[64]; /* its path */
+
 /* The byte at a place of everything large. */
 static inline char site_byte(size_t i)
 {

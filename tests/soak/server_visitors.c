@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
+#include <zlib.h>
 
 #include "executor/clock.h"
 #include "executor/error.h"
@@ -74,11 +75,17 @@ static int read_answer(visit *v)
 
 /* ---- Requests -------------------------------------------------------------------------------- */
 
+static int get_with(visit *v, const char *path, uint64_t n, const char *fields)
+{
+    char text[300];
+    int len = snprintf(text, sizeof text, "GET %s%.0" PRIu64 " HTTP/1.1\r\n" HOST "%s\r\n", path, n,
+                       fields);
+    return yk_stream_write(v->stream, text, (size_t)len, patience());
+}
+
 static int get(visit *v, const char *path, uint64_t n)
 {
-    char text[128];
-    int len = snprintf(text, sizeof text, "GET %s%.0" PRIu64 " HTTP/1.1\r\n" HOST "\r\n", path, n);
-    return yk_stream_write(v->stream, text, (size_t)len, patience());
+    return get_with(v, path, n, "");
 }
 
 static int expect(visit *v, int err, int status, const char *body)
@@ -114,12 +121,17 @@ static int ask_many(visit *v)
     return err;
 }
 
+static bool is_piece(const char *bytes, size_t len, size_t from, size_t n)
+{
+    bool right = len == n;
+    for (size_t i = 0; i < n && right; i++)
+        right = bytes[i] == site_byte(from + i);
+    return right;
+}
+
 static bool is_right(const visit *v, size_t n)
 {
-    bool right = v->len == n;
-    for (size_t i = 0; i < n && right; i++)
-        right = v->body[i] == site_byte(i);
-    return right;
+    return is_piece(v->body, v->len, 0, n);
 }
 
 static int ask_large(visit *v)
@@ -154,6 +166,74 @@ static int ask_crash(visit *v)
     return v->crowd->attacks && dice_percent(&v->dice, 95)
                ? 0
                : expect(v, get(v, "/crash/", 1), 500, NULL);
+}
+
+static bool unzips_to(const visit *v, size_t n)
+{
+    z_stream z = { .next_in = (Bytef *)v->body, .avail_in = (uInt)v->len };
+    char *plain = malloc(n + 1);
+    bool right = plain && inflateInit2(&z, 15 + 16) == Z_OK;
+    z.next_out = (Bytef *)plain;
+    z.avail_out = (uInt)n + 1;
+    right = right && inflate(&z, Z_FINISH) == Z_STREAM_END && is_piece(plain, z.total_out, 0, n);
+    inflateEnd(&z);
+    free(plain);
+    return right;
+}
+
+static int ask_packed(visit *v)
+{
+    uint64_t n = 2000 + dice_below(&v->dice, 20000);
+    int err = expect(v, get_with(v, "/chunked/", n, "Accept-Encoding: gzip\r\n"), 200, NULL);
+    if (!err && !unzips_to(v, n))
+        wrong(v->crowd, "%" PRIu64 " bytes came packed as others: %s", n, v->head);
+    return err;
+}
+
+static int ask_file(visit *v)
+{
+    char fields[64];
+    size_t from = dice_below(&v->dice, SITE_FILE_SIZE);
+    size_t n = 1 + dice_below(&v->dice, SITE_FILE_SIZE - from);
+    snprintf(fields, sizeof fields, "Range: bytes=%zu-%zu\r\n", from, from + n - 1);
+    int err = expect(v, get_with(v, "/file", 0, fields), 206, NULL);
+    if (!err && !is_piece(v->body, v->len, from, n))
+        wrong(v->crowd, "bytes %zu to %zu of a file are others: %s", from, from + n - 1, v->head);
+    return err;
+}
+
+static int ask_events(visit *v)
+{
+    uint64_t n = 1 + dice_below(&v->dice, 10), came = 0;
+    int err = expect(v, get(v, "/events/", n), 200, NULL);
+    for (const char *p = v->body; !err && (p = strstr(p, "data: tock\n")) != NULL; p++)
+        came++;
+    if (!err && came != n)
+        wrong(v->crowd, "%" PRIu64 " events came as %" PRIu64, n, came);
+    return err;
+}
+
+/* Says a word and goodbye; the connection ends with it. */
+static int ask_chat(visit *v)
+{
+    static const char frames[] = "\x81\x85\0\0\0\0hello\x88\x82\0\0\0\0\x03\xe8";
+    static const char back[] = "\x81\x05hello\x88\x02\x03\xe8";
+    char heard[sizeof back - 1];
+    size_t n;
+    int err = get_with(v, "/chat", 0,
+                       "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
+    if (!err)
+        err = yk_stream_write(v->stream, frames, sizeof frames - 1, patience());
+    if (!err)
+        err =
+            yk_stream_read_until(v->stream, "\r\n\r\n", 4, v->head, sizeof v->head, &n, patience());
+    if (!err)
+        err = yk_stream_read_exactly(v->stream, heard, sizeof heard, patience());
+    if (err || strncmp(v->head, "HTTP/1.1 101 ", 13) || memcmp(heard, back, sizeof heard))
+        wrong(v->crowd, "a chat went wrong: %s", yk_strerror(err));
+    v->crowd->requests++;
+    return YK_END;
 }
 
 static char *filled(size_t n)
@@ -209,8 +289,10 @@ static int ask_echo(visit *v)
 
 typedef int (*wish)(visit *v);
 
-static const wish wishes[] = { ask_small, ask_many,    ask_large,  ask_echo,
-                               ask_late,  ask_process, ask_thread, ask_crash };
+static const wish wishes[] = {
+    ask_small, ask_many,    ask_large,  ask_echo,  ask_packed, ask_file,
+    ask_late,  ask_process, ask_thread, ask_crash, ask_events, ask_chat,
+};
 
 static void open_connection(visit *v)
 {
