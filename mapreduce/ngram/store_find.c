@@ -11,6 +11,7 @@
 #include "../writer.h"
 #include "background.h"
 #include "case_fold.h"
+#include "case_variants.h"
 #include "tags.h"
 
 enum { LOOK_EVERY = 1024 };
@@ -30,6 +31,7 @@ typedef struct finder {
     const yk_job *job;
     char *folded;
     size_t room;
+    char *spelled; /* a way to write what the pattern begins with */
     hit *hits;
     size_t n_hits, hits_room;
 } finder;
@@ -157,8 +159,65 @@ static int read_stretch(finder *f, yk_str prefix)
         if (++n % LOOK_EVERY == 0 && yk_job_cancelled(f->job))
             err = YK_ECANCELED;
     }
-    int added = add_hits(f);
-    return got < 0 ? got : err ? err : added;
+    return got < 0 ? got : err;
+}
+
+/* ---- All ways to write it -----------------------------------------------------------------------
+ *
+ * Character by character: each of the folded text stands for itself, and for those that fold to it
+ * ("ss": also for ß). Ways with which nothing in the store begins are left at once.
+ */
+
+static int spell(finder *f, yk_str text, size_t at, size_t len);
+
+/* What the pattern begins with has been spelled. */
+static int read_spelled(finder *f, size_t len)
+{
+    ngram_item item;
+    if (f->pattern->wild)
+        return read_stretch(f, (yk_str){ f->spelled, len });
+    int got = ngram_cursor_seek(f->cursor, f->spelled, len, &item);
+    return got == 1 && item.length == len && memcmp(item.ngram, f->spelled, len) == 0
+               ? take_item(f, &item)
+           : got < 0 ? got
+                     : 0;
+}
+
+/* Goes on with `next` behind what is spelled, if anything begins so. */
+static int spell_on(finder *f, yk_str text, size_t at, size_t len, yk_str next)
+{
+    ngram_item item;
+    if (yk_job_cancelled(f->job))
+        return YK_ECANCELED;
+    memcpy(f->spelled + len, next.at, next.len);
+    len += next.len;
+    int got = ngram_cursor_seek(f->cursor, f->spelled, len, &item);
+    if (got != 1 || item.length < len || memcmp(item.ngram, f->spelled, len) != 0)
+        return got < 0 ? got : 0;
+    return spell(f, text, at, len);
+}
+
+/* `len` bytes are spelled, which fold to the first `at` bytes of the text. */
+static int spell(finder *f, yk_str text, size_t at, size_t len)
+{
+    const char *rest = text.at + at;
+    size_t left = text.len - at;
+    if (left == 0)
+        return read_spelled(f, len);
+    size_t size = ngram_character_size(rest, left);
+    int err = spell_on(f, text, at + size, len, (yk_str){ rest, size });
+    for (const ngram_variant *v = ngram_first_variant(rest, left); v && !err;
+         v = ngram_next_variant(v, rest, left))
+        err = spell_on(f, text, at + v->folded_size, len, (yk_str){ v->text, v->size });
+    return err;
+}
+
+static int find_spelled(finder *f)
+{
+    yk_str text = ngram_pattern_prefix(f->pattern);
+    free(f->spelled);
+    f->spelled = malloc(NGRAM_FOLDED(text.len));
+    return f->spelled ? spell(f, text, 0, 0) : UV_ENOMEM;
 }
 
 static int find_all(finder *f, const ngram_pattern *patterns)
@@ -167,11 +226,13 @@ static int find_all(finder *f, const ngram_pattern *patterns)
     for (f->word = 0; !err && f->word < f->wanted->count; f->word++) {
         f->pattern = &patterns[f->word];
         if (f->wanted->case_fold)
-            err = read_stretch(f, (yk_str){ "", 0 });
+            err = find_spelled(f);
         else if (f->pattern->wild)
             err = read_stretch(f, ngram_pattern_prefix(f->pattern));
         else
             err = look_up(f);
+        int added = add_hits(f);
+        err = err ? err : added;
     }
     return err;
 }
@@ -188,6 +249,7 @@ int ngram_store_find(const ngram_store *store, const ngram_wanted *wanted, ngram
     }
     ngram_cursor_free(f.cursor);
     free(f.folded);
+    free(f.spelled);
     free(f.hits);
     free(patterns);
     return err ? err : ngram_lines_finish(lines);

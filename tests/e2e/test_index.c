@@ -303,6 +303,61 @@ static void test_readers_keep_the_old_store(void **state)
     check_dump(store, in_folder("rows"));
 }
 
+/* ---- Case folding in a store ----------------------------------------------------------------- */
+
+/* Letters that fold to others, to several, or to none; a tag; bytes that are no UTF-8. */
+static const char *const letters[] = {
+    "s", "S", "\xc5\xbf",     "\xc3\x9f", "\xe1\xba\x9e", "k", "K",     "\xe2\x84\xaa", "f",
+    "i", "I", "\xef\xac\x81", "\xc4\xb0", "\xff",         " ", "_VERB", "_verb"
+};
+enum { LETTERS = sizeof letters / sizeof *letters, SPELLED = 3000 };
+
+static void put_random_word(char *to, unsigned *seed)
+{
+    unsigned n = 1 + (unsigned)rand_r(seed) % 4;
+    to[0] = '\0';
+    while (n-- > 0)
+        strcat(to, letters[(unsigned)rand_r(seed) % LETTERS]);
+    if (to[0] == ' ')
+        to[0] = 's';
+}
+
+/* All of a word's spellings are found in a store as in the rows that it was made of. */
+static void test_all_spellings_are_found(void **state)
+{
+    (void)state;
+    unsigned seed = 5;
+    char word[64];
+    FILE *f = fopen(in_folder("rows"), "we");
+    for (int i = 0; i < SPELLED; i++) {
+        put_random_word(word, &seed);
+        fprintf(f, "%s\t%d\t%d\t1\n", word, 1900 + i % 50, 1 + i);
+    }
+    assert_int_equal(fclose(f), 0);
+    run_well(tool_run("index", in_folder("rows"), "-o", in_folder("store")));
+    static const char *const asked[] = { "ss",
+                                         "SS",
+                                         "\xc3\x9f",
+                                         "k",
+                                         "\xe2\x84\xaa"
+                                         "S",
+                                         "fi",
+                                         "FI\xff",
+                                         "i\xcc\x87",
+                                         "s_*",
+                                         "sS_VERB",
+                                         "ss_verb",
+                                         "* k" };
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        tool a = tool_run("series", asked[i], "--case-fold", "--store", in_folder("store"));
+        tool b = tool_run("series", asked[i], "--case-fold", "--", in_folder("rows"));
+        assert_int_equal(b.status, 0);
+        assert_wrote(&a, b.out);
+        tool_free(&a);
+        tool_free(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +373,7 @@ int main(void)
         cmocka_unit_test_teardown(test_what_it_says_is_only_shown, empty_folder),
         cmocka_unit_test_teardown(test_stores_are_verified_and_described, empty_folder),
         cmocka_unit_test_teardown(test_readers_keep_the_old_store, empty_folder),
+        cmocka_unit_test_teardown(test_all_spellings_are_found, empty_folder),
     };
     return cmocka_run_group_tests_name("e2e/index", tests, make_folder, remove_folder);
 }

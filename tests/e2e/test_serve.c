@@ -302,6 +302,27 @@ static void test_relative_numbers(void **state)
     end_server(SIGTERM, 0);
 }
 
+/* Whoever replaces the store is seen by look-ups and by searches. */
+static void test_a_store_that_is_made_anew(void **state)
+{
+    (void)state;
+    serve();
+    check_answer("/api/search?match=%5ENewton%24", "{\"found\":0,\"searched\":60009,\"hits\":[]}");
+    shell("mv '%s' '%s'", in_folder("store"), in_folder("store.old"));
+    assert_page(port, "/api/series?words=Albert", 200, "[10,20,0,40]");
+    tool t = tool_run("index", write_text("more", "Newton\t1900\t3\t1\n"), "-o", in_folder("store"),
+                      "--workers", "1");
+    assert_int_equal(t.status, 0);
+    tool_free(&t);
+    assert_page(port, "/api/series?words=Newton", 200, "\"values\":[3]");
+    check_answer("/api/search?match=%5ENewton%24",
+                 "{\"found\":1,\"searched\":1,\"hits\":[{\"ngram\":\"Newton\",\"match_count\":3,"
+                 "\"volume_count\":1}]}");
+    shell("mv '%s' '%s'", in_folder("store.old"), in_folder("store"));
+    assert_page(port, "/api/series?words=Albert", 200, "[10,20,0,40]");
+    end_server(SIGTERM, 0);
+}
+
 /* The CSV is that of ngram series. */
 static void test_csv(void **state)
 {
@@ -397,6 +418,7 @@ int main(void)
         cmocka_unit_test_teardown(test_the_page_asks_nobody_else, kill_server),
         cmocka_unit_test_teardown(test_years, kill_server),
         cmocka_unit_test_teardown(test_relative_numbers, kill_server),
+        cmocka_unit_test_teardown(test_a_store_that_is_made_anew, kill_server),
         cmocka_unit_test_teardown(test_csv, kill_server),
         cmocka_unit_test_teardown(test_pictures, kill_server),
         cmocka_unit_test_teardown(test_searches, kill_server),

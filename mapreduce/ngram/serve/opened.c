@@ -2,19 +2,22 @@
 #include "opened.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <uv.h>
 
 static struct {
     const char *store, *totals; /* names */
 } named;
 
-static struct {
-    pthread_mutex_t lock;
-    ngram_store *store;
-    ngram_totals *totals;
-} opened = { .lock = PTHREAD_MUTEX_INITIALIZER };
+/* The one that new questions get, and which file that is. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static serve_opened *current;
+static struct stat identity;
+
+/* ---- Opening ------------------------------------------------------------------------------- */
 
 /* The sums over all n-grams, as total counts. */
 static int sum_up(ngram_totals **totals, const ngram_store *store)
@@ -32,47 +35,87 @@ static int sum_up(ngram_totals **totals, const ngram_store *store)
     return 0;
 }
 
-static int open_both(ngram_store **store, ngram_totals **totals, char *why, size_t size)
+static int open_both(serve_opened *o, char *why, size_t size)
 {
-    int err = ngram_store_open(store, named.store, why, size);
-    if (err)
-        return err;
-    err =
-        named.totals ? ngram_totals_read(totals, named.totals, why, size) : sum_up(totals, *store);
-    if (err)
-        ngram_store_close(*store);
+    int err = ngram_store_open(&o->store, named.store, why, size);
+    if (!err)
+        err = named.totals ? ngram_totals_read(&o->totals, named.totals, why, size)
+                           : sum_up(&o->totals, o->store);
     return err;
+}
+
+static void let_go(serve_opened *o)
+{
+    if (!o || --o->users > 0)
+        return;
+    ngram_store_close(o->store);
+    free(o->totals);
+    free(o);
+}
+
+static serve_opened *open_named(char *why, size_t size)
+{
+    snprintf(why, size, "out of memory");
+    serve_opened *o = calloc(1, sizeof *o);
+    if (!o)
+        return NULL;
+    o->users = 1;
+    if (open_both(o, why, size) == 0)
+        return o;
+    let_go(o);
+    return NULL;
 }
 
 int serve_name_store(const char *store, const char *totals, char *why, size_t size)
 {
-    ngram_store *s;
-    ngram_totals *t;
     named.store = store;
     named.totals = totals;
-    snprintf(why, size, "out of memory");
-    int err = open_both(&s, &t, why, size);
-    if (err)
-        return err;
-    ngram_store_close(s);
-    free(t);
+    serve_opened *o = open_named(why, size);
+    if (!o)
+        return UV_EIO;
+    let_go(o);
     return 0;
 }
 
-const ngram_store *serve_store(char *why, size_t size)
+/* ---- Its users ----------------------------------------------------------------------------- */
+
+static bool is_same(const struct stat *a, const struct stat *b)
 {
-    char unused[16];
-    pthread_mutex_lock(&opened.lock);
-    if (!opened.store)
-        open_both(&opened.store, &opened.totals, why ? why : unused, why ? size : sizeof unused);
-    const ngram_store *store = opened.store;
-    pthread_mutex_unlock(&opened.lock);
-    return store;
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-const ngram_totals *serve_totals(void)
+/* Under the lock. What cannot be opened now leaves the old one in its place. */
+static void renew(char *why, size_t size)
 {
-    return opened.totals;
+    struct stat now;
+    bool there = stat(named.store, &now) == 0;
+    if (current && (!there || is_same(&now, &identity)))
+        return;
+    serve_opened *o = open_named(why, size);
+    if (!o)
+        return;
+    let_go(current);
+    current = o;
+    identity = now;
+}
+
+serve_opened *serve_open(char *why, size_t size)
+{
+    pthread_mutex_lock(&lock);
+    renew(why, size);
+    serve_opened *o = current;
+    if (o)
+        o->users++;
+    pthread_mutex_unlock(&lock);
+    return o;
+}
+
+void serve_close(serve_opened *o)
+{
+    pthread_mutex_lock(&lock);
+    let_go(o);
+    pthread_mutex_unlock(&lock);
 }
 
 const char *serve_relative_unit(void)

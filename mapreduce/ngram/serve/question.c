@@ -99,7 +99,7 @@ bool serve_question_is_heavy(const serve_question *q)
     const char **words = serve_question_words(q);
     ngram_wanted *wanted = words ? ngram_wanted_new(words, q->count, q->years, q->case_fold) : NULL;
     ngram_pattern *patterns = wanted ? calloc(q->count, sizeof *patterns) : NULL;
-    bool heavy = !patterns || q->case_fold;
+    bool heavy = !patterns;
     if (patterns)
         ngram_wanted_patterns(wanted, patterns);
     for (size_t i = 0; patterns && i < q->count; i++)

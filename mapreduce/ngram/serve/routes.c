@@ -70,20 +70,27 @@ static void write_about(yk_writer *to, const ngram_store_info *about)
     yk_write_text(to, "]}\n");
 }
 
+static int send_json(yk_http *h, const char *text, size_t len)
+{
+    serve_set_policy(h);
+    return yk_http_send(h, 200, "application/json", text, len);
+}
+
 static int about_store(yk_http *h, void *unused)
 {
     (void)unused;
+    char why[512];
     serve_buffer b;
-    const ngram_store *store = serve_store(NULL, 0);
+    serve_opened *opened = serve_open(why, sizeof why);
+    if (!opened)
+        return serve_problem(h, 500, "%s", why);
     yk_writer *to = serve_buffer_begin(&b);
-    if (to && store)
-        write_about(to, ngram_store_about(store));
+    if (to)
+        write_about(to, ngram_store_about(opened->store));
+    serve_close(opened);
     int err = serve_buffer_end(&b);
-    serve_set_policy(h);
-    if (!err && !store)
-        err = serve_problem(h, 500, "the store cannot be opened any more");
-    else if (!err)
-        err = yk_http_send(h, 200, "application/json", b.out.memory, b.out.len);
+    if (!err)
+        err = send_json(h, b.out.memory, b.out.len);
     serve_buffer_free(&b);
     return err;
 }
@@ -111,12 +118,6 @@ static int answer(yk_http *h, serve_form form, int (*send)(yk_http *, const char
     }
     yk_future_unref(f);
     return err;
-}
-
-static int send_json(yk_http *h, const char *text, size_t len)
-{
-    serve_set_policy(h);
-    return yk_http_send(h, 200, "application/json", text, len);
 }
 
 static int send_csv(yk_http *h, const char *text, size_t len)

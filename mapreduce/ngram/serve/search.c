@@ -183,14 +183,12 @@ static int search_store(searcher *s, const ngram_store *store)
     return got < 0 ? got : err;
 }
 
-int serve_search_job(yk_job *job)
+static int find(yk_job *job, const serve_search *search, const ngram_store *store)
 {
     char why[1024];
-    const serve_search *search = yk_job_arg(job);
-    const ngram_store *store = serve_store(why, sizeof why);
-    ngram_filter *filter = store ? make_filter(search, why, sizeof why) : NULL;
+    ngram_filter *filter = make_filter(search, why, sizeof why);
     if (!filter)
-        return yk_job_fail(job, YK_EJOB, "%s", why);
+        return yk_job_fail(job, UV_EINVAL, "match: %s", why);
     searcher s = { .job = job, .search = search, .best.k = (size_t)search->limit };
     int err = ngram_picker_init(&s.picker, filter);
     if (!err)
@@ -200,5 +198,16 @@ int serve_search_job(yk_job *job)
     ngram_picker_free(&s.picker);
     ngram_best_free(&s.best);
     free(filter);
+    return err;
+}
+
+int serve_search_job(yk_job *job)
+{
+    char why[512];
+    serve_opened *opened = serve_open(why, sizeof why);
+    if (!opened)
+        return yk_job_fail(job, UV_EIO, "%s", why);
+    int err = find(job, yk_job_arg(job), opened->store);
+    serve_close(opened);
     return err;
 }

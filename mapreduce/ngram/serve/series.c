@@ -149,17 +149,18 @@ static int find(yk_job *job, const serve_question *q, const char *const *words,
 {
     char why[512];
     ngram_lines lines;
-    const ngram_store *store = serve_store(why, sizeof why);
-    if (!store)
-        return yk_job_fail(job, YK_ECORRUPT, "%s", why);
+    serve_opened *opened = serve_open(why, sizeof why);
+    if (!opened)
+        return yk_job_fail(job, UV_EIO, "%s", why);
     ngram_lines_options options = { .years = q->years,
-                                    .totals = q->relative ? serve_totals() : NULL,
+                                    .totals = q->relative ? opened->totals : NULL,
                                     .smooth = q->smooth };
     ngram_lines_init(&lines, &options, words, wild, q->count, why, sizeof why);
-    int err = ngram_store_find(store, wanted, &lines, job);
+    int err = ngram_store_find(opened->store, wanted, &lines, job);
     if (!err)
         err = return_answer(job, &lines, q->form);
     ngram_lines_free(&lines);
+    serve_close(opened);
     return err;
 }
 

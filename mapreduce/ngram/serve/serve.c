@@ -25,8 +25,11 @@ static int open_store(void *arg)
 {
     char why[512];
     (void)arg;
-    if (serve_store(why, sizeof why))
+    serve_opened *opened = serve_open(why, sizeof why);
+    if (opened) {
+        serve_close(opened);
         return 0;
+    }
     fprintf(stderr, "ngram: %s\n", why);
     return UV_EIO;
 }
@@ -74,7 +77,7 @@ static int run(const void *options, const ngram_words *words)
                     .ready = tell_addresses, .arg = (void *)(uintptr_t)words->at[0],
                     .threads = { .queue_limit = 16 * MOST_WAITING },
                     .processes = { .workers = o->processes, .queue_limit = MOST_WAITING },
-                    .drain_ms = DRAIN_MS);
+                    .shared_processes = true, .drain_ms = DRAIN_MS);
 }
 
 /* ---- The command --------------------------------------------------------------------------- */
@@ -110,8 +113,8 @@ static const ngram_option work_table[] = {
       .most = YK_SERVE_MOST_WORKERS },
     { .name = "searches",
       .value = "N",
-      .help = "searches that each of them runs at once, in processes beside it; more of them wait "
-              "(default: one for each CPU)",
+      .help = "processes for searches, which all workers share; more searches wait (default: the "
+              "CPUs that this process may use)",
       .read = ngram_read_int,
       .at = offsetof(serve_options, processes),
       .least = 1,
@@ -141,14 +144,12 @@ const ngram_command ngram_serve_command = {
         "Serves a store that 'ngram index' made to browsers: a page with a chart of the years of "
         "some n-grams, with wildcards, case folding and smoothing, a table, downloads, and a "
         "search of all n-grams by regular expression; and the same to programs, as "
-        "/api/openapi.json "
-        "of the server describes. What may take long is done in processes of its own, and ends "
-        "when "
-        "its client leaves.\n\n"
+        "/api/openapi.json describes. What may take long is done in processes of its own, and ends "
+        "when its client leaves. A store that is made anew in the same place is seen by the next "
+        "question.\n\n"
         "Ctrl-C and SIGTERM end the server when it has answered what was asked; a second one ends "
-        "it at once. SIGHUP has it open the store anew, which may have been replaced meanwhile, "
-        "and "
-        "SIGUSR2 start a new version of the program, without a request lost.",
+        "it at once. SIGHUP replaces the workers, and SIGUSR2 starts a new version of the program, "
+        "without a request lost.",
     .examples = examples,
     .groups = groups,
     .defaults = &(serve_options){ .listen = "127.0.0.1:8080" },
