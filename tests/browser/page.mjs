@@ -1,8 +1,8 @@
 // tests/browser/page.mjs - drives the page of ngram serve in headless Chromium.
 //
-//   node page.mjs http://127.0.0.1:PORT FOLDER
+//   node page.mjs http://127.0.0.1:PORT http://127.0.0.1:PORT FOLDER
 //
-// Prints what it checked, and leaves pictures in FOLDER. It runs from a folder that has the
+// The second address is that of a job with --status, which reads from a pipe. Prints what it checked, and leaves pictures in FOLDER. It runs from a folder that has the
 // packages of package.json; `./dev browser` sees to all of it.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -10,7 +10,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
-const [origin, folder] = process.argv.slice(2);
+const [origin, job, folder] = process.argv.slice(2);
 const require = createRequire(join(process.cwd(), "package.json"));
 const puppeteer = (await import(pathToFileURL(require.resolve("puppeteer-core")).href)).default;
 const axe = await readFile(require.resolve("axe-core/axe.min.js"), "utf8");
@@ -23,7 +23,7 @@ const complaints = [];
 
 // ---- Help for the checks ---------------------------------------------------------------------------
 
-async function open(address, { width = 1200, height = 900, dark = false, phone = false } = {}) {
+async function open(address, { width = 1200, height = 900, dark = false, phone = false, prepare = null } = {}) {
   const context = await browser.createBrowserContext();
   const page = await context.newPage();
   page.setDefaultTimeout(15000);
@@ -32,11 +32,12 @@ async function open(address, { width = 1200, height = 900, dark = false, phone =
   });
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("request", (request) => {
-    if (!request.url().startsWith(origin)) complaints.push(`asked elsewhere: ${request.url()}`);
+    if (![origin, job].includes(new URL(request.url()).origin)) complaints.push(`asked elsewhere: ${request.url()}`);
   });
   await page.setViewport({ width, height, isMobile: phone, hasTouch: phone, deviceScaleFactor: phone ? 2 : 1 });
   await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: dark ? "dark" : "light" }]);
-  await page.goto(origin + address, { waitUntil: "load" });
+  if (prepare) await prepare(page);
+  await page.goto(new URL(address, origin), { waitUntil: "load" });
   return page;
 }
 
@@ -204,6 +205,29 @@ const checks = {
     await found(page);
     assert.deepEqual(await broken(page), []);
     await picture(page, "dark-find");
+  },
+
+  async "without the chart's library there is a picture"() {
+    const prepare = async (page) => {
+      await page.setRequestInterception(true);
+      page.on("request", (request) => request.url().endsWith("/uplot.js") ? request.respond({ contentType: "text/javascript", body: "" }) : request.continue());
+    };
+    const page = await open("/?words=radio,television&relative=1&smooth=3", { dark: true, prepare });
+    await answered(page);
+    await page.waitForFunction(() => document.querySelector("#chart img")?.naturalWidth > 100);
+    assert.deepEqual(await broken(page), []);
+    await picture(page, "picture");
+  },
+
+  async "a running job is shown"() {
+    for (const dark of [false, true]) {
+      const page = await open(`${job}/`, { dark });
+      await page.waitForFunction(() => document.querySelector("#facts dd"));
+      assert.equal(await text(page, "#phase"), "Reading");
+      assert.match(await text(page, "#command"), /^ngram count /);
+      assert.deepEqual(await broken(page), []);
+      await picture(page, dark ? "job-dark" : "job");
+    }
   },
 
   async "on a phone nothing is cut off"() {

@@ -54,27 +54,34 @@ if [ ! -s "$out/store" ]; then
         --release 20200217 --language eng
 fi
 
+# Prints the address that a program's log tells, once it does.
+address_in() {
+    at=
+    while [ -z "$at" ]; do
+        kill -0 "$2" 2>/dev/null || { cat "$1" >&2; exit 1; }
+        sleep 0.1
+        at=$(sed -nE 's|.* (http://)?(127[0-9.]*:[0-9]+)/?$|http://\2|p' "$1" | head -1)
+    done
+    echo "$at"
+}
+
+# The server, and a job that has read all there is in its pipe and waits for more.
 "$build/ngram" serve "$out/store" --totals "$out/totals" --listen 127.0.0.1:0 2>"$out/server.log" &
 server=$!
-trap 'kill $server 2>/dev/null || true' EXIT
-origin=
-while [ -z "$origin" ]; do
-    kill -0 $server 2>/dev/null || { cat "$out/server.log" >&2; exit 1; }
-    sleep 0.1
-    origin=$(sed -n 's|.*\(http://127[0-9.]*:[0-9]*\)/$|\1|p' "$out/server.log" | head -1)
-done
+rm -f "$out/pipe"
+mkfifo "$out/pipe"
+"$build/ngram" count "$out/others.tsv" "$out/pipe" --status 127.0.0.1:0 -o "$out/counts" 2>"$out/job.log" &
+job=$!
+trap 'kill $server $job 2>/dev/null || true' EXIT
+exec 9>"$out/pipe"
+page=$(address_in "$out/server.log" $server)
+status=$(address_in "$out/job.log" $job)
 cd "$out/node"
-CHROMIUM=$chromium timeout 300 node "$here/page.mjs" "$origin" "$out"
+CHROMIUM=$chromium timeout 300 node "$here/page.mjs" "$page" "$status" "$out"
 
 # The example with a live count, in two tabs.
 [ -x "$build/example_live" ] || exit 0
-kill $server
 "$build/example_live" 127.0.0.1:0 >"$out/live.address" 2>"$out/live.log" &
-server=$!
-origin=
-while [ -z "$origin" ]; do
-    kill -0 $server 2>/dev/null || { cat "$out/live.log" >&2; exit 1; }
-    sleep 0.1
-    origin=$(sed -n 's|^listening on |http://|p' "$out/live.address")
-done
-CHROMIUM=$chromium timeout 100 node "$here/live.mjs" "$origin" "$out"
+live=$!
+trap 'kill $server $job $live 2>/dev/null || true' EXIT
+CHROMIUM=$chromium timeout 100 node "$here/live.mjs" "$(address_in "$out/live.address" $live)" "$out"

@@ -16,6 +16,10 @@ const short = new Intl.NumberFormat("en", { notation: "compact", maximumFraction
 
 export const number = (x) => x === null || x === undefined ? "–" : Number.isInteger(x) ? whole.format(x) : real.format(x);
 export const shortNumber = (x) => x !== 0 && Math.abs(x) < 0.01 ? x.toExponential(1) : Math.abs(x) < 1000 ? real.format(x) : short.format(x);
+export const bytes = (x) => {
+  const power = x < 1000 ? 0 : Math.min(4, Math.floor(Math.log10(x) / 3));
+  return `${new Intl.NumberFormat("en", { maximumSignificantDigits: 3 }).format(x / 1000 ** power)} ${["B", "kB", "MB", "GB", "TB"][power]}`;
+};
 export const plural = (n, one, many = one + "s") => `${whole.format(n)} ${n === 1 ? one : many}`;
 
 // A hit or a word as the field of words wants it, where a comma divides and a star is any word.

@@ -1,9 +1,9 @@
 // status.js - how far a running job is: asks for it twice a second, until nobody answers.
-import { $, make, number, shortNumber } from "./common.js";
+import { $, bytes, make, number } from "./common.js";
 
 const facts = [
-  ["bytes", "Read", (x, s) => s.bytes_total ? `${shortNumber(x)}B of ${shortNumber(s.bytes_total)}B` : `${shortNumber(x)}B`],
-  ["bytes_per_second", "Speed", (x) => `${shortNumber(x)}B/s`],
+  ["bytes", "Read", (x, s) => s.bytes_total ? `${bytes(x)} of ${bytes(s.bytes_total)}` : bytes(x)],
+  ["bytes_per_second", "Speed", (x) => `${bytes(x)}/s`],
   ["seconds", "Time", (x) => time(x)],
   ["seconds_left", "Left", (x) => time(x)],
   ["rows", "Rows", (x) => number(x)],
@@ -11,7 +11,7 @@ const facts = [
   ["splits_done", "Pieces done", (x) => number(x)],
   ["splits_running", "Pieces at work", (x) => number(x)],
   ["splits_retried", "Pieces done again", (x) => number(x)],
-  ["bytes_spilled", "Written for lack of memory", (x) => `${shortNumber(x)}B`],
+  ["bytes_spilled", "Written for lack of memory", (x) => bytes(x)],
 ];
 
 function time(seconds) {
@@ -34,7 +34,7 @@ function show(state) {
   if (share === undefined) $("progress").removeAttribute("value");
   else $("progress").value = share;
   $("percent").textContent = share === undefined ? "" : `${Math.floor(share * 100)} %`;
-  if (share !== undefined) tell(`${Math.floor(share * 10) * 10} % read`);
+  tell(share === undefined ? "A pipe is among the inputs: how much there is in all is not known." : `${Math.floor(share * 10) * 10} % read`);
   $("facts").replaceChildren(...facts.filter(([name]) => state[name] !== undefined).map(([name, title, text]) =>
     make("div", {}, make("dt", {}, title), make("dd", {}, text(state[name], state)))));
 }
