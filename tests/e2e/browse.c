@@ -49,9 +49,9 @@ void page_free(page *p)
     *p = (page){ 0 };
 }
 
-int begin_browsing(unsigned port, const char *target)
+int begin_browsing(unsigned port, const char *target, const char *fields)
 {
-    return say(port, "GET", target, "HTTP/1.1", "");
+    return say(port, "GET", target, "HTTP/1.1", fields);
 }
 
 void read_until(int fd, const char *text)

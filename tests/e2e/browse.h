@@ -18,7 +18,7 @@ page browse(unsigned port, const char *method, const char *target, const char *f
 void page_free(page *p);
 
 /* Sends a request and leaves the answer to be read from the descriptor. */
-int begin_browsing(unsigned port, const char *target);
+int begin_browsing(unsigned port, const char *target, const char *fields);
 /* Reads until the text has been seen; fails the test at the end of the stream. */
 void read_until(int fd, const char *text);
 

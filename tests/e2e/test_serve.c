@@ -140,6 +140,7 @@ static void test_what_cannot_be_served(void **state)
     check_refused("--listen", address, "address already in use");
     close(fd);
     check_refused("--listen", "203.0.113.7:0", "203.0.113.7");
+    check_refused("--log", in_folder("."), "illegal operation on a directory");
     check_refused("--totals", "/nowhere/totals", "/nowhere/totals: no such file");
 }
 
@@ -212,6 +213,21 @@ static void test_the_page_and_its_files(void **state)
     assert_string_equal(p.body, "");
     page_free(&p);
     end_server(SIGINT, 0);
+}
+
+static void test_answers_are_packed_and_logged(void **state)
+{
+    (void)state;
+    size_t len;
+    serve("--log", in_folder("log"));
+    int fd = begin_browsing(port, "/app.js?packed", "Accept-Encoding: gzip\r\n");
+    read_until(fd, "Content-Encoding: gzip\r\n");
+    close(fd);
+    end_server(SIGTERM, 0);
+    char *log = read_bytes(in_folder("log"), &len);
+    assert_non_null(strstr(log, "\"GET /app.js?packed HTTP/1.1\" 200 "));
+    free(log);
+    unlink(in_folder("log"));
 }
 
 /* Every file that the page names is there. */
@@ -381,9 +397,9 @@ static void test_a_client_that_leaves_ends_its_search(void **state)
 {
     (void)state;
     serve();
-    int fd = begin_browsing(port, SLOW);
+    int fd = begin_browsing(port, SLOW, "");
     read_until(fd, "event: progress");
-    int waits = begin_browsing(port, SLOW);
+    int waits = begin_browsing(port, SLOW, "");
     read_until(waits, "event: progress\ndata: {\"done\":0,\"total\":0}");
     assert_page(port, "/api/series?words=Albert", 200, "[10,20,0,40]");
     assert_page(port, "/api/store", 200, "60009");
@@ -397,7 +413,7 @@ static void test_an_interruption_ends_searches(void **state)
 {
     (void)state;
     serve();
-    int fd = begin_browsing(port, SLOW);
+    int fd = begin_browsing(port, SLOW, "");
     read_until(fd, "event: progress");
     family f = family_of(&server);
     assert_int_equal(kill(server.pid, SIGINT), 0);
@@ -415,6 +431,7 @@ int main(void)
         cmocka_unit_test(test_what_cannot_be_served),
         cmocka_unit_test_teardown(test_wrong_questions, kill_server),
         cmocka_unit_test_teardown(test_the_page_and_its_files, kill_server),
+        cmocka_unit_test_teardown(test_answers_are_packed_and_logged, kill_server),
         cmocka_unit_test_teardown(test_the_page_asks_nobody_else, kill_server),
         cmocka_unit_test_teardown(test_years, kill_server),
         cmocka_unit_test_teardown(test_relative_numbers, kill_server),

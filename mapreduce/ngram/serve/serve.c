@@ -4,6 +4,7 @@
 #include <uv.h>
 
 #include "../../../executor/error.h"
+#include "../../../loop/http/log.h"
 #include "../../../loop/serve/serve.h"
 #include "../commands.h"
 #include "address.h"
@@ -14,7 +15,7 @@
 enum { MOST_WAITING = 64, DRAIN_MS = 5000 };
 
 typedef struct serve_options {
-    const char *listen, *totals;
+    const char *listen, *totals, *log;
     int workers, processes;
 } serve_options;
 
@@ -60,6 +61,27 @@ static int check(const serve_options *o, const ngram_words *words)
     return NGRAM_OK;
 }
 
+static int serve(const serve_options *o, const ngram_words *words)
+{
+    yk_http_log *log = NULL;
+    int err = o->log ? yk_http_log_open(&log, o->log) : 0;
+    if (err) {
+        fprintf(stderr, "ngram: --log %s: %s\n", o->log, yk_strerror(err));
+        return NGRAM_FAILED;
+    }
+    const yk_http_service web = {
+        .routes = serve_routes, .handler = serve_asset_handler, .log = log, .compress = true
+    };
+    int status = yk_serve(words->argc, words->argv, .listen = YK_ADDRESSES(o->listen),
+                          .name = "ngram", .http = &web, .workers = o->workers, .start = open_store,
+                          .ready = tell_addresses, .arg = (void *)(uintptr_t)words->at[0],
+                          .threads = { .queue_limit = 16 * MOST_WAITING },
+                          .processes = { .workers = o->processes, .queue_limit = MOST_WAITING },
+                          .shared_processes = true, .drain_ms = DRAIN_MS);
+    yk_http_log_close(log);
+    return status;
+}
+
 static int run(const void *options, const ngram_words *words)
 {
     const serve_options *o = options;
@@ -71,13 +93,7 @@ static int run(const void *options, const ngram_words *words)
         fprintf(stderr, "ngram: %s\n", why);
         return NGRAM_FAILED;
     }
-    const yk_http_service web = { .routes = serve_routes, .handler = serve_asset_handler };
-    return yk_serve(words->argc, words->argv, .listen = YK_ADDRESSES(o->listen), .name = "ngram",
-                    .http = &web, .workers = o->workers, .start = open_store,
-                    .ready = tell_addresses, .arg = (void *)(uintptr_t)words->at[0],
-                    .threads = { .queue_limit = 16 * MOST_WAITING },
-                    .processes = { .workers = o->processes, .queue_limit = MOST_WAITING },
-                    .shared_processes = true, .drain_ms = DRAIN_MS);
+    return serve(o, words);
 }
 
 /* ---- The command --------------------------------------------------------------------------- */
@@ -90,6 +106,11 @@ static const ngram_option address_table[] = {
               "that is free. Sockets of systemd (LISTEN_FDS) take the place of this",
       .read = ngram_read_text,
       .at = offsetof(serve_options, listen) },
+    { .name = "log",
+      .value = "FILE",
+      .help = "append a line for each answer to FILE, in the combined format of the common servers",
+      .read = ngram_read_text,
+      .at = offsetof(serve_options, log) },
     { 0 },
 };
 
