@@ -153,6 +153,27 @@ void served_signal(served *s, int sig)
     assert_int_equal(kill(s->pid, sig), 0);
 }
 
+/* The process that said that it serves, the last of them. */
+static pid_t latest(const served *s)
+{
+    int pid = 0;
+    for (const char *at = s->text; (at = strstr(at, "test[")) != NULL; at++) {
+        const char *line_end = strchr(at, '\n'), *serves = strstr(at, "serves on");
+        if (serves && line_end && serves < line_end)
+            pid = atoi(at + 5);
+    }
+    return pid;
+}
+
+void served_follow(served *s)
+{
+    int status;
+    assert_int_equal(waitpid(s->pid, &status, 0), s->pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    s->pid = latest(s);
+}
+
 /* ---- Connections ----------------------------------------------------------------------------- */
 
 static socklen_t address_of(const char *text, struct sockaddr_storage *address)
@@ -275,6 +296,7 @@ int dial_slot(const char *address, int slot)
 /* ---- Load ------------------------------------------------------------------------------------ */
 
 #define MOST_THREADS 8
+#define MOST_DEATHS  256
 
 struct load {
     char address[128]; /* a test that fails leaves it running */
@@ -282,7 +304,9 @@ struct load {
     bool http;
     pthread_t threads[MOST_THREADS];
     _Atomic bool stop;
-    _Atomic uint64_t done, failed;
+    _Atomic uint64_t done, failed, held;
+    _Atomic int dying[MOST_DEATHS]; /* processes */
+    _Atomic int deaths;
     char first[128]; /* failure */
 };
 
@@ -308,8 +332,19 @@ static void count(load *l, const char *failure)
         poll(NULL, 0, 10); /* it may not pass at once */
 }
 
+/* Whether its worker was to be killed. One that has not answered yet may be anybody's. */
+static bool was_to_die(load *l, int pid)
+{
+    int n = atomic_load(&l->deaths);
+    bool yes = n > 0 && pid == 0;
+    for (int i = 0; i < n; i++)
+        yes |= atomic_load(&l->dying[i]) == pid;
+    return yes;
+}
+
 static void one_connection_of_http(load *l)
 {
+    int holder = 0;
     char body[64];
     bool last = false, fine = true;
     int fd = dial(l->address);
@@ -320,7 +355,11 @@ static void one_connection_of_http(load *l)
         errno = 0;
         fine = get(fd, "/who", body, sizeof body, &last);
         snprintf(what, sizeof what, "request %d", i);
-        count(l, fine ? NULL : what);
+        bool held = !fine && was_to_die(l, holder);
+        if (held)
+            atomic_fetch_add(&l->held, 1);
+        count(l, fine || held ? NULL : what);
+        holder = fine ? atoi(body) : 0;
     }
     if (fd >= 0)
         close(fd);
@@ -353,6 +392,19 @@ load *load_start(const char *address, unsigned threads, bool http)
 uint64_t load_done(load *l)
 {
     return atomic_load(&l->done);
+}
+
+void load_expect_death(load *l, pid_t pid)
+{
+    int n = atomic_load(&l->deaths);
+    assert_true(n < MOST_DEATHS);
+    atomic_store(&l->dying[n], pid);
+    atomic_store(&l->deaths, n + 1);
+}
+
+uint64_t load_held(load *l)
+{
+    return atomic_load(&l->held);
 }
 
 uint64_t load_stop(load *l, char *first_failure, size_t size)

@@ -42,6 +42,8 @@ int served_said(const served *s, const char *text);
 int served_end(served *s);
 void served_exits(served *s, int status);
 void served_signal(served *s, int sig);
+/* The program that was started has ended well, and another is in its place. */
+void served_follow(served *s);
 
 /* A connection; -1 if there is none to be had. "127.0.0.1:80", "[::1]:80", "unix:/path". */
 int dial(const char *address);
@@ -63,6 +65,10 @@ int dial_slot(const char *address, int slot);
 typedef struct load load;
 load *load_start(const char *address, unsigned threads, bool http);
 uint64_t load_done(load *l); /* so far */
+/* This worker is going to be killed: what fails on its connections has not failed, but is counted
+ * as held by it. */
+void load_expect_death(load *l, pid_t pid);
+uint64_t load_held(load *l);
 /* Stops it, after some requests at least; how many of them failed. */
 uint64_t load_stop(load *l, char *first_failure, size_t size);
 

@@ -392,28 +392,6 @@ static void test_sockets_for_another_process_or_that_do_not_listen_are_not(void 
     close(fd);
 }
 
-/* The process that said that it serves, the last of them. */
-static pid_t latest(const served *s)
-{
-    int pid = 0;
-    for (const char *at = s->text; (at = strstr(at, "test[")) != NULL; at++) {
-        const char *line_end = strchr(at, '\n'), *serves = strstr(at, "serves on");
-        if (serves && line_end && serves < line_end)
-            pid = atoi(at + 5);
-    }
-    return pid;
-}
-
-/* The one that was started is gone, another is there. */
-static void follow(served *s)
-{
-    int status;
-    assert_int_equal(waitpid(s->pid, &status, 0), s->pid);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
-    s->pid = latest(s);
-}
-
 /* ---- The status ------------------------------------------------------------------------------ */
 
 static void fetch(const char *address, const char *path, char *body, size_t size)
@@ -496,7 +474,7 @@ static void test_a_status_process_that_dies_is_replaced_and_goes_to_a_new_progra
     fetch(address, "/", body, sizeof body);
     served_signal(&s, SIGUSR2);
     served_says(&s, "]: has ended", 1);
-    follow(&s);
+    served_follow(&s);
     snprintf(body, sizeof body, "\"process\":%d,", (int)s.pid);
     char json[8000];
     fetch(address, "/status.json", json, sizeof json);
@@ -517,7 +495,7 @@ static void test_USR2_starts_a_new_program_and_loses_nothing(void **state)
             served_signal(&s, SIGUSR2);
             served_says(&s, "all ready", 1 + i);
             served_says(&s, "]: has ended", i);
-            follow(&s);
+            served_follow(&s);
         }
         assert_nothing_failed(l, &s);
         end(&s);
@@ -545,7 +523,7 @@ static void test_a_new_program_that_cannot_start_leaves_the_old_one(void **state
     served_signal(&s, SIGUSR2);
     served_says(&s, "all ready", 2);
     served_says(&s, "]: has ended", 3);
-    follow(&s);
+    served_follow(&s);
     assert_int_equal(stat(in_folder("socket"), &file), 0); /* the new one's now */
     end(&s);
     assert_int_equal(stat(in_folder("socket"), &file), -1);
@@ -561,7 +539,7 @@ static void test_a_new_program_has_as_many_workers_as_it_says(void **state)
     load *l = load_start(s.address, 1, false);
     served_signal(&s, SIGUSR2);
     served_says(&s, "]: has ended", 1);
-    follow(&s);
+    served_follow(&s);
     served_says(&s, ": 1 worker\n", 1);
     assert_nothing_failed(l, &s);
     end(&s);
