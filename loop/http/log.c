@@ -94,9 +94,11 @@ static void in_child(void)
     pthread_mutex_unlock(&all_lock);
 }
 
+static int watching; /* or why not */
+
 static void watch_forks(void)
 {
-    pthread_atfork(before_fork, in_parent, in_child);
+    watching = pthread_atfork(before_fork, in_parent, in_child) ? UV_ENOMEM : 0;
 }
 
 static void enlist(yk_http_log *log)
@@ -323,6 +325,8 @@ int yk_http_log_open_opts(yk_http_log **out, const char *path, const yk_http_log
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, watch_forks);
+    if (watching)
+        return watching;
     yk_http_log_options o = options ? *options : (yk_http_log_options){ 0 };
     yk_http_log *log = calloc(1, sizeof *log);
     if (!log)

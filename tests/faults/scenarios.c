@@ -368,5 +368,6 @@ const scenario scenarios[] = {
     { "map-chunks", scenario_map_chunks },
     { "main", scenario_main },
     { "http", scenario_http },
+    { "http-answers", scenario_http_answers },
 };
 const unsigned n_scenarios = sizeof scenarios / sizeof *scenarios;
