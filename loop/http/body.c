@@ -90,10 +90,10 @@ static int say_continue(yk_http *h)
 static int await(yk_http *h)
 {
     yk__http_conn *c = h->conn;
-    int err = h->continue_due ? say_continue(h) : 0;
-    if (err)
-        return err;
     size_t had = yk_stream_readable(c->stream);
+    int err = h->continue_due ? say_continue(h) : 0;
+    if (err || yk_stream_readable(c->stream) > had)
+        return err;
     uint64_t began = uv_now(c->loop->uv);
     err = yk__http_more(c, yk__http_pace_deadline(c, &h->pace_in));
     size_t came = yk_stream_readable(c->stream) - had;

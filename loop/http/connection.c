@@ -34,7 +34,7 @@ static int make_request(yk__http_conn *c)
 static int wait_idle(yk__http_conn *c)
 {
     int err = yk__http_send_all(c);
-    if (err)
+    if (err || yk_stream_readable(c->stream) > 0) /* it has come meanwhile */
         return err;
     if (c->h)
         yk__http_give(c->h);
@@ -59,8 +59,9 @@ static int refuse(yk__http_conn *c, int status)
 
 static int wait_for_rest(yk__http_conn *c, uint64_t *deadline)
 {
+    size_t had = yk_stream_readable(c->stream);
     int err = yk__http_out_now(c->h);
-    if (err)
+    if (err || yk_stream_readable(c->stream) > had)
         return err;
     if (*deadline == 0)
         *deadline = yk__http_after(c, head_ms(c));
@@ -140,6 +141,7 @@ static bool handle(yk_http *h, int *err)
     *err = yk__http_dispatch(h);
     c->handling = false;
     yk__interrupt_lift(&c->gone);
+    c->last |= c->gone.task->cancels_told > c->gone.cancels; /* whatever it has made of that */
     free(h->body);
     h->body = NULL;
     return *err == YK_ECANCELED && yk__interrupt_was_it(&c->gone);
@@ -166,6 +168,16 @@ static void answer(yk_http *h, int err)
         h->conn->linger = false;
 }
 
+/* A rest that is not right, or too much, is the end; but the answer goes. */
+static int drop_body(yk_http *h)
+{
+    int err = yk__http_body_drop(h);
+    if (!err || err == YK_ECANCELED)
+        return err;
+    h->conn->last = h->conn->linger = true;
+    return 0;
+}
+
 static int finish(yk_http *h, int err, uint64_t began)
 {
     if (!h->status) {
@@ -178,7 +190,15 @@ static int finish(yk_http *h, int err, uint64_t began)
     yk__http_note(h, h->status, began);
     if (err)
         return h->status == 101 ? err : cut(h, err);
-    return h->conn->last || h->body_over ? 0 : yk__http_body_drop(h);
+    return h->conn->last || h->body_over ? 0 : drop_body(h);
+}
+
+/* A client that has only ended its sending hears the answers before, and not half of this one. */
+static int abandon(yk_http *h)
+{
+    if (h->status)
+        yk_stream_abort(h->conn->stream);
+    return YK_END;
 }
 
 static int serve_one(yk__http_conn *c)
@@ -200,7 +220,7 @@ static int serve_one(yk__http_conn *c)
     if (handle(h, &err)) {
         YK__HTTP_COUNT(c, left, 1);
         yk__http_note(h, 499, began);
-        return err;
+        return abandon(h);
     }
     return finish(h, err, began);
 }

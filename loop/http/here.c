@@ -64,6 +64,7 @@ yk_http *yk__http_take(yk__http_conn *c)
     }
     h->conn = c;
     h->out_len = 0;
+    h->broken = false;
     return h;
 }
 

@@ -97,7 +97,7 @@ struct yk_http {
     uint64_t length, written; /* YK_HTTP_UNKNOWN; bytes of the body */
     bool bodiless;            /* HEAD, 204, 304: what is written goes nowhere */
     bool chunked;
-    bool broken;          /* the connection is to be cut */
+    bool broken;          /* something that was to be sent is missing */
     bool as_is;           /* is not to be compressed */
     yk__encoder *encoder; /* compresses the body; NULL: nobody does */
 

@@ -17,7 +17,7 @@ static void turn_ended(yk__turn_end *end)
 }
 
 /* Waits while the client takes nothing, as long as it is fast enough. */
-static int hand_over(yk_http *h, const struct iovec *pieces, size_t n)
+static int push(yk_http *h, const struct iovec *pieces, size_t n)
 {
     yk__http_conn *c = h->conn;
     yk__http_pace pace = { 0 };
@@ -37,11 +37,19 @@ static int hand_over(yk_http *h, const struct iovec *pieces, size_t n)
     }
 }
 
+/* What was not taken is missing from then on, whatever the handler makes of the error. */
+static int hand_over(yk_http *h, const struct iovec *pieces, size_t n)
+{
+    int err = push(h, pieces, n);
+    h->broken |= err != 0;
+    return err;
+}
+
 int yk__http_out_now(yk_http *h)
 {
     size_t len = h->out_len;
     yk__turn_end_forget(&h->flush); /* from here on nobody else sends it */
-    if (len == 0)
+    if (len == 0 && !h->conn->stream->writing_paused)
         return 0;
     int err = hand_over(h, &(struct iovec){ h->out, len }, 1);
     h->out_len = 0;
@@ -63,9 +71,11 @@ static int send_large(yk_http *h, const char *data, size_t len)
     return err;
 }
 
+/* The end of a turn makes room without waiting for the client: so this does. */
 int yk__http_room(yk_http *h, size_t len)
 {
-    return len <= YK__HTTP_OUT - h->out_len ? 0 : yk__http_out_now(h);
+    bool fits = len <= YK__HTTP_OUT - h->out_len && !h->conn->stream->writing_paused;
+    return fits ? 0 : yk__http_out_now(h);
 }
 
 void yk__http_added(yk_http *h, size_t len)
@@ -103,5 +113,7 @@ int yk__http_send_all(yk__http_conn *c)
         if (err == UV_ETIMEDOUT && yk__http_pace_keeps(c, &pace, yk__http_stall_ms(c), sent))
             err = 0;
     }
+    if (err == UV_ETIMEDOUT)
+        YK__HTTP_COUNT(c, timed_out, 1);
     return err;
 }

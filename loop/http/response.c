@@ -193,6 +193,8 @@ static void choose_framing(yk_http *h, uint64_t length)
         c->last = c->linger = true;
     if (!h->head.keep_alive || (length == YK_HTTP_UNKNOWN && !h->bodiless && !h->chunked))
         c->last = true;
+    if (c->last && !h->body_over) /* which would be answered with a reset */
+        c->linger = true;
 }
 
 static char *put_framing(char *to, const yk_http *h)
@@ -306,10 +308,10 @@ int yk__http_response_end(yk_http *h)
     int err = h->encoder && !h->bodiless ? yk__http_encode(h, NULL, 0, YK__FINISH) : 0;
     if (err)
         return err;
-    if (h->chunked && !h->bodiless)
+    if (h->chunked && !h->bodiless && !h->broken)
         return yk__http_out(h, "0\r\n\r\n", 5);
     bool whole = h->bodiless || h->length == YK_HTTP_UNKNOWN || h->written == h->length;
-    return whole ? 0 : YK_ETRUNCATED;
+    return whole && !h->broken ? 0 : YK_ETRUNCATED;
 }
 
 int yk_http_send(yk_http *h, int status, const char *type, const void *body, size_t len)
