@@ -149,7 +149,7 @@ static bool handle(yk_http *h, int *err)
 
 static int cut(yk_http *h, int err)
 {
-    yk__log("http: %s %s: cut short: %s", h->head.method, h->path, yk_errname(err));
+    yk__log("http: %s %s: cut short: %s", h->head.method, h->head.target, yk_errname(err));
     yk_stream_abort(h->conn->stream);
     return err;
 }

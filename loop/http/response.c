@@ -389,7 +389,7 @@ void yk__http_answer_error(yk_http *h, int err)
     int status = status_of(h, err);
     h->fields_len = 0; /* they were for another answer */
     if (status == 500)
-        yk__log("http: %s %s: %s", h->head.method, h->path, yk_errname(err));
+        yk__log("http: %s %s: %s", h->head.method, h->head.target, yk_errname(err));
     if (err == YK_EFULL)
         yk_http_set(h, "Retry-After", "1");
     yk_http_error(h, status, NULL);

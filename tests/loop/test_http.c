@@ -133,6 +133,31 @@ static void test_errors_of_handlers_are_answered(void **state)
     on_loop(errors, NULL);
 }
 
+static void keep(const char *line, void *kept)
+{
+    snprintf(kept, 200, "%s", line);
+}
+
+static int logged(void *unused)
+{
+    (void)unused;
+    char line[200] = "";
+    served *s =
+        serve_http(&(yk_http_service){ .handler = fail_with, .arg = &(int){ YK_ECRASHED } });
+    yk_set_log(keep, line);
+    assert_once(s, "GET /a%0Ahttp:%20b HTTP/1.1\r\n" HOST "\r\n", 500, NULL);
+    yk_set_log(NULL, NULL);
+    assert_string_equal(line, "http: GET /a%0Ahttp:%20b: YK_ECRASHED");
+    serve_no_more(s);
+    return 0;
+}
+
+static void test_a_path_cannot_forge_a_line_of_the_log(void **state)
+{
+    (void)state;
+    on_loop(logged, NULL);
+}
+
 /* ---- Requests and answers -------------------------------------------------------------------- */
 
 static int told(void *unused)
@@ -486,6 +511,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(test_what_is_no_request_is_refused),
         TEST(test_errors_of_handlers_are_answered),
+        TEST(test_a_path_cannot_forge_a_line_of_the_log),
         TEST(test_a_handler_sees_the_request),
         TEST(test_a_head_may_be_large),
         TEST(test_routes),
