@@ -75,17 +75,28 @@ static inline void add_field(fields *f, const char *begin, const char *end)
     f->n++;
 }
 
-/* Cuts a line that ends within the 32 bytes at `begin`; where the next begins, or NULL. */
-static inline const char *cut_short_line(fields *f, const char *begin, char separator)
+/* Bit i is set where p[i] is c, for so many scans. */
+static inline uint64_t find_all(const char *p, char c, unsigned scans)
 {
-    uint32_t ends = yk__equal(begin, '\n') | yk__equal(begin + YK__SCAN, '\n') << YK__SCAN;
+    uint64_t mask = 0;
+    for (unsigned i = 0; i < scans; i++)
+        mask |= (uint64_t)yk__equal(p + i * YK__SCAN, c) << i * YK__SCAN;
+    return mask;
+}
+
+/* Cuts a line that ends within so many scans from `begin` on; where the next begins, or NULL. */
+static inline __attribute__((always_inline)) const char *cut_short_line(fields *f,
+                                                                        const char *begin,
+                                                                        char separator,
+                                                                        unsigned scans)
+{
+    uint64_t ends = find_all(begin, '\n', scans);
     if (!ends)
         return NULL;
-    const char *end = begin + __builtin_ctz(ends), *from = begin;
-    uint32_t cuts = yk__equal(begin, separator) | yk__equal(begin + YK__SCAN, separator)
-                                                      << YK__SCAN;
+    const char *end = begin + __builtin_ctzll(ends), *from = begin;
+    uint64_t cuts = find_all(begin, separator, scans);
     for (cuts &= ends ^ (ends - 1); cuts; cuts &= cuts - 1) {
-        const char *cut = begin + __builtin_ctz(cuts);
+        const char *cut = begin + __builtin_ctzll(cuts);
         if (cut == end)
             break; /* lines are cut at LF: all of them are short */
         add_field(f, from, cut);
@@ -116,7 +127,9 @@ size_t yk_split_next_fields(yk_split *split, char separator, yk_str *to, size_t 
         return 0;
     fields f = { .to = to, .max = max };
     if (end - p >= 2 * YK__SCAN)
-        next = cut_short_line(&f, p, separator);
+        next = cut_short_line(&f, p, separator, 2);
+    if (!next && end - p >= 4 * YK__SCAN)
+        next = cut_short_line(&f, p, separator, 4);
     split->next = next ? next : cut_line(&f, p, end, separator);
     return f.n;
 }
