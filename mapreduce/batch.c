@@ -19,25 +19,10 @@ int yk__batch_flush(yk__batch *b, yk__table *t)
     return err;
 }
 
-/* Folds into the key that came last, if it is the same and the fold does not fail. */
-static inline bool fold_into_last(yk__batch *b, const yk__table *t, const char *key, size_t len,
-                                  uint64_t value)
-{
-    if (b->n == 0 || !yk__key_is(&b->waiting[b->n - 1].key, key, len))
-        return false;
-    uint64_t sum = b->waiting[b->n - 1].value;
-    if (yk__table_fold(t, &sum, &value) < 0)
-        return false;
-    b->waiting[b->n - 1].value = sum;
-    return true;
-}
-
 int yk__batch_add(yk__batch *b, yk__table *t, const char *key, size_t len, uint64_t value)
 {
-    if ((uintptr_t)key - (uintptr_t)b->text >= b->text_len || len > YK__KEY_MAX)
+    if (!yk__batch_may_wait(b, key) || len > YK__KEY_MAX)
         return yk__table_add(t, key, len, &value);
-    if (fold_into_last(b, t, key, len, value))
-        return 0;
     int err = b->n == YK__BATCH ? yk__batch_flush(b, t) : 0;
     b->waiting[b->n].key = yk__key_within(key, len, t->seed);
     b->waiting[b->n].value = value;

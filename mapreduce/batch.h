@@ -26,7 +26,24 @@ typedef struct yk__batch {
 /* Begins with keys of a text, which stays until the next flush. */
 void yk__batch_begin(yk__batch *b, const char *text, size_t len);
 
-/* Adds a number to a table whose values are one uint64_t. Errors: as of yk__table_add(). */
+/* Whether a key that begins there may wait. */
+static inline bool yk__batch_may_wait(const yk__batch *b, const char *key)
+{
+    return (uintptr_t)key - (uintptr_t)b->text < b->text_len;
+}
+
+/* Folds the number into the key that came last, if that is the same and the fold does not fail. */
+static inline bool yk__batch_fold(yk__batch *b, const yk__table *t, const char *key, size_t len,
+                                  uint64_t value)
+{
+    if (b->n == 0 || !yk__batch_may_wait(b, key) ||
+        !yk__key_is(&b->waiting[b->n - 1].key, key, len))
+        return false;
+    return yk__table_fold(t, &b->waiting[b->n - 1].value, &value) == 0;
+}
+
+/* Adds a number that could not be folded so to a table whose values are one uint64_t. Errors: as of
+ * yk__table_add(). */
 int yk__batch_add(yk__batch *b, yk__table *t, const char *key, size_t len, uint64_t value);
 
 /* Folds what waits. To be called before anything else is done with the table. */

@@ -32,6 +32,8 @@ int yk_emit_u64(yk_emitter *out, yk_str key, uint64_t value)
 {
     if (out->err)
         return out->err;
+    if (yk__batch_fold(&out->batch, out->table, key.at, key.len, value))
+        return 0; /* the table is what it was */
     if (!out->table || out->table->form.value_size != sizeof value)
         return keep_error(out, UV_EINVAL);
     return keep_small(out, yk__batch_add(&out->batch, out->table, key.at, key.len, value));
