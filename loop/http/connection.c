@@ -287,7 +287,10 @@ static int be_fair(yk__http_conn *c)
         c->turn = turn;
         c->served = 0;
     }
-    return ++c->served < FAIR_SHARE ? 0 : yk_yield();
+    if (++c->served < FAIR_SHARE)
+        return 0;
+    int err = c->h ? yk__http_out_now(c->h) : 0;
+    return err ? err : yk_yield();
 }
 
 static int serve_all(yk__http_conn *c)

@@ -53,8 +53,8 @@ void yk_http_log_reopen(yk_http_log *log);
 /* How many lines were dropped in this process, or could not be written. Any thread. */
 uint64_t yk_http_log_dropped(yk_http_log *log);
 
-/* Waits until the system has all lines that were added so far: 0, or UV_ETIMEDOUT after two seconds.
- * It blocks the thread so long. A worker of yk_serve() does this at its end. */
+/* Waits until the system has all lines that were added so far: 0, or UV_ETIMEDOUT after two
+ * seconds. It blocks the thread so long. A worker of yk_serve() does this at its end. */
 int yk_http_log_flush(yk_http_log *log);
 
 /* Writes what is left, and frees it. A disk that takes nothing is given up after two seconds: 0, or

@@ -396,6 +396,70 @@ static void test_an_answer_must_be_taken(void **state)
     on_loop(not_taken, NULL);
 }
 
+/* In small pieces, between which others run. */
+static int send_pieces(yk_http *h, void *arg)
+{
+    static const char piece[1000];
+    room *r = arg;
+    r->err = yk_http_begin(h, 200, NULL, YK_HTTP_UNKNOWN);
+    for (size_t sent = 0; sent < MUCH / 8 && !r->err; sent += sizeof piece) {
+        r->err = yk_http_write(h, piece, sizeof piece);
+        if (!r->err)
+            r->err = yk_yield();
+    }
+    if (!r->err)
+        r->err = yk_http_write(h, "last", 4);
+    r->inside++;
+    if (!r->err)
+        r->err = yk_event_wait(&r->go, YK_FOREVER);
+    r->left++;
+    return r->err;
+}
+
+static int pieces_not_taken(void *unused)
+{
+    (void)unused;
+    room r = { 0 };
+    served *s = serve_http(&(yk_http_service){ .handler = send_pieces, .arg = &r, .stall_ms = 20 });
+    yk_stream *c = dial(s);
+    say(c, GET);
+    eventually(r.left == 1);
+    assert_int_equal(r.err, UV_ETIMEDOUT);
+    yk_stream_close(c);
+    serve_no_more(s);
+    return 0;
+}
+
+static int pieces_taken(void *unused)
+{
+    (void)unused;
+    room r = { 0 };
+    served *s = serve_http(&(yk_http_service){ .handler = send_pieces, .arg = &r });
+    yk_stream *c = dial(s);
+    say(c, GET);
+    char end[16] = "", some[1000];
+    size_t n;
+    while (!memmem(end, sizeof end, "last", 4)) { /* while the handler waits */
+        assert_ok(yk_stream_read_some(c, some, sizeof some, &n, YK_FOREVER));
+        size_t kept = n < sizeof end ? n : sizeof end;
+        memmove(end, end + kept, sizeof end - kept);
+        memcpy(end + sizeof end - kept, some + n - kept, kept);
+    }
+    assert_int_equal(r.left, 0);
+    yk_event_set(&r.go);
+    eventually(r.left == 1);
+    yk_stream_close(c);
+    serve_no_more(s);
+    return 0;
+}
+
+static void test_pieces_wait_for_a_client_that_does_not_take_them(void **state)
+{
+    (void)state;
+    on_loop(pieces_not_taken, NULL);
+    on_loop(pieces_taken, NULL);
+}
+
 static int taken(void *unused)
 {
     (void)unused;
@@ -583,6 +647,7 @@ int main(void)
         TEST(test_a_head_must_come_in_time),
         TEST(test_a_body_must_come_fast_enough),
         TEST(test_an_answer_must_be_taken),
+        TEST(test_pieces_wait_for_a_client_that_does_not_take_them),
         TEST(test_a_large_answer),
         TEST(test_an_answer_that_is_not_whole_is_cut),
         TEST(test_draining),
