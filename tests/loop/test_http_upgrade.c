@@ -1,8 +1,10 @@
 /* Tests of WebSockets over HTTP: the handshake, what may go with it, and a client that others have
  * made. */
+#include "certificates.h"
 #include "http_client.h"
 #include "loop/http/websocket.h"
 #include "loop/subprocess.h"
+#include "loop/tls.h"
 
 #define HOST    "Host: test\r\n"
 #define UPGRADE "Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n"
@@ -203,6 +205,43 @@ static void test_a_drained_server_says_goodbye(void **state)
     on_loop(drain, NULL);
 }
 
+static int over_tls(void *arg)
+{
+    const certificates *k = arg;
+    int result = 1;
+    yk_tls *ours, *theirs;
+    assert_ok(yk_tls_server(&ours, .certificate = k->good));
+    assert_ok(yk_tls_client(&theirs, .ca_file = k->ca));
+    served *s = serve_http(&(yk_http_service){ .handler = upgrade, .arg = &result, .tls = ours });
+    yk_stream *c = dial(s);
+    assert_ok(yk_stream_start_tls(c, theirs, "localhost", YK_FOREVER));
+    say(c, GET UPGRADE VERSION KEY "Origin: https://test\r\n\r\n");
+    hear_switch(c, SWITCHED "X-Set: before\r\n\r\n");
+    for (int i = 0; i < 3; i++) {
+        say(c, "\x81\x82"
+               "abcd\x09\x0b");
+        hear_bytes(c, "\x81\x02hi", 4);
+    }
+    say(c, "\x88\x80zzzz");
+    hear_bytes(c, "\x88\x00", 2);
+    assert_over(c);
+    yk_stream_close(c);
+    serve_no_more(s);
+    assert_int_equal(result, YK_END);
+    yk_tls_free(ours);
+    yk_tls_free(theirs);
+    return 0;
+}
+
+static void test_over_tls(void **state)
+{
+    (void)state;
+    certificates k;
+    certificates_make(&k);
+    on_loop(over_tls, &k);
+    certificates_remove(&k);
+}
+
 /* ---- A client of others' ----------------------------------------------------------------------
  */
 
@@ -263,6 +302,7 @@ int main(void)
         TEST(test_a_message_comes_with_the_handshake),
         TEST(test_a_client_that_leaves_interrupts_nobody),
         TEST(test_a_drained_server_says_goodbye),
+        TEST(test_over_tls),
         TEST(test_node_talks_to_it),
     };
     return RUN_TESTS("http_upgrade", tests);
