@@ -548,7 +548,7 @@ static int slow_ones(void *arg)
 {
     (void)arg;
     char piece[1000];
-    site w = open_site((yk_http_service){ .stall_ms = 50 });
+    site w = open_site((yk_http_service){ .stall_ms = 300 });
     yk_stream *slow = dial(w.s), *gone = dial(w.s), *quick = dial(w.s);
     yk_stream_set_limits(slow, 1000, 0);
     for (int i = 0; i < 5; i++) /* more than the system's buffers take */
