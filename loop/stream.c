@@ -16,7 +16,7 @@
 #include "stream_internal.h"
 
 #define SMALLEST   ((size_t)512)      /* buffer */
-#define FAIR_SHARE ((size_t)1 << 20) /* bytes that a task may write before others run */
+#define FAIR_SHARE ((size_t)128 << 10) /* bytes that a task may write before others run */
 
 /* ---- Waiting --------------------------------------------------------------------------------- */
 
