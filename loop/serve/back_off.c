@@ -12,7 +12,8 @@
 static uint64_t about(uint64_t value, uint64_t part, uint64_t chance)
 {
     uint64_t spread = value / part;
-    return value - spread + chance % (2 * spread + 1);
+    uint64_t is = value - spread + chance % (2 * spread + 1);
+    return is < value - spread ? UINT64_MAX : is;
 }
 
 uint64_t yk__back_off(unsigned failures, uint64_t chance)

@@ -26,15 +26,24 @@ static uint64_t or_else(uint64_t value, uint64_t given)
     return value ? value : given;
 }
 
+/* Milliseconds of which no sum with a time overflows: an age, where more was asked for. */
+static uint64_t some_ms(uint64_t value, uint64_t given)
+{
+    const uint64_t most = UINT64_MAX / YK__MS / 4;
+    value = or_else(value, given);
+    return value < most ? value : most;
+}
+
 static yk_serve_options with_defaults(const yk_serve_options *options)
 {
     yk_serve_options o = *options;
     o.name = o.name && *o.name ? o.name : "yoke";
     o.workers = o.workers ? o.workers : yk_cpu_count();
     o.most_connections = or_else(o.most_connections, 10000);
-    o.ready_ms = or_else(o.ready_ms, 30000);
-    o.hang_ms = or_else(o.hang_ms, 10000);
-    o.drain_ms = or_else(o.drain_ms, 30000);
+    o.ready_ms = some_ms(o.ready_ms, 30000);
+    o.hang_ms = some_ms(o.hang_ms, 10000);
+    o.drain_ms = some_ms(o.drain_ms, 30000);
+    o.life_ms = some_ms(o.life_ms, 0);
     o.log_fd = o.log_fd ? o.log_fd : STDERR_FILENO;
     return o;
 }

@@ -245,5 +245,6 @@ int main(int argc, char **argv)
         SERVING_TEST(test_HUP_replaces_every_worker_and_loses_nothing),
         SERVING_TEST(test_HUP_loses_no_request_of_a_connection_that_is_kept),
     };
+    cmocka_set_test_filter(getenv("YOKE_TEST"));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

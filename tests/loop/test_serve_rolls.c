@@ -104,5 +104,6 @@ int main(int argc, char **argv)
         SERVING_TEST(test_workers_that_are_killed_under_load),
         SERVING_TEST(test_new_programs_under_load),
     };
+    cmocka_set_test_filter(getenv("YOKE_TEST"));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
