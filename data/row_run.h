@@ -10,7 +10,7 @@
 #if defined(__SSE2__) && !defined(YOKE_PORTABLE_ROWS)
 #include <emmintrin.h>
 #define ROWS_SSE2 1
-#if !defined(YOKE_SSE2_ROWS)
+#if defined(__x86_64__) && !defined(YOKE_SSE2_ROWS)
 #define ROWS_AVX2 1 /* where the processor has it */
 #endif
 #endif

@@ -207,6 +207,51 @@ static void test_names(void **state)
     assert_int_equal(run_task(check_names, NULL), 0);
 }
 
+/* Leaves behind what there is to leave: a request to cancel, and one that a wait has told. */
+static int be_cancelled_twice(void *arg)
+{
+    (void)arg;
+    yk_future_cancel(yk_task_current());
+    assert_int_equal(yk_sleep_ms(1000), YK_ECANCELED);
+    yk_future_cancel(yk_task_current());
+    assert_int_equal(yk_task_cancelling(), 2);
+    return 0;
+}
+
+static int be_new(void *arg)
+{
+    (void)arg;
+    assert_string_equal(yk_task_name(yk_task_current()), "");
+    assert_int_equal(yk_task_cancelling(), 0);
+    return yk_sleep_ms(0);
+}
+
+/* More than a loop keeps the memory of. */
+static int start_waves(void *arg)
+{
+    enum { WAVE = 3000 };
+    (void)arg;
+    yk_future **tasks = calloc(WAVE, sizeof *tasks);
+    for (int round = 0; round < 4; round++) {
+        for (int i = 0; i < WAVE; i++)
+            tasks[i] = round % 2 ? yk_task_start(be_new, NULL)
+                                 : yk_task_start_with(be_cancelled_twice, NULL, .name = "old",
+                                                      .stack_size = 32 << 10);
+        for (int i = 0; i < WAVE; i++) {
+            assert_int_equal(yk_await(tasks[i]), 0);
+            yk_future_unref(tasks[i]);
+        }
+    }
+    free(tasks);
+    return 0;
+}
+
+static void test_a_task_has_nothing_of_those_before(void **state)
+{
+    (void)state;
+    assert_int_equal(run_task(start_waves, NULL), 0);
+}
+
 static int big_frame(void *arg)
 {
     char room[200 << 10];
@@ -531,6 +576,7 @@ int main(void)
         cmocka_unit_test(test_ready_tasks_run_in_order),
         cmocka_unit_test(test_dropping_a_task_does_not_end_it),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_a_task_has_nothing_of_those_before),
         cmocka_unit_test(test_stack_sizes),
         cmocka_unit_test(test_sleeps_end_in_order_and_not_early),
         cmocka_unit_test(test_a_plain_thread_sleeps_and_yields),
