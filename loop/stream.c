@@ -15,7 +15,7 @@
 
 #include "stream_internal.h"
 
-#define SMALLEST   ((size_t)512)      /* buffer */
+#define SMALLEST   ((size_t)512)       /* buffer */
 #define FAIR_SHARE ((size_t)128 << 10) /* bytes that a task may write before others run */
 
 /* ---- Waiting --------------------------------------------------------------------------------- */
