@@ -61,15 +61,21 @@ static unsigned find_port(const tool *t)
         port = find_port(&server);                                                               \
     } while (0)
 
-static void end_server(int sig, int status)
+/* To `target`: the server, or its group. It ends well, with all of its processes. */
+static void end_server_by(pid_t target, int sig)
 {
     family f = family_of(&server);
-    assert_int_equal(kill(server.pid, sig), 0);
+    assert_int_equal(kill(target, sig), 0);
     tool_wait(&server);
-    if (server.status != status)
+    if (server.status != 0 || strstr(server.err, "Sanitizer"))
         fail_msg("ended with %d and said: %s", server.status, server.err);
     family_wait_gone(&f);
     tool_free(&server);
+}
+
+static void end_server(void)
+{
+    end_server_by(server.pid, SIGTERM);
 }
 
 static int begin(void **state)
@@ -105,6 +111,7 @@ static void test_wrong_usage(void **state)
         { 2, { "serve", "a", "b" }, "one store is served at a time" },
         { 2, { "serve", "a", "--workers", "0" }, "--workers 0: must be a number from 1" },
         { 2, { "serve", "a", "--listen", "8080" }, "--listen 8080: must be HOST:PORT" },
+        { 2, { "serve", "a", "--status", "x" }, "--status x: must be HOST:PORT" },
         { 2, { "serve", "a", "--listen", "::1:80" }, "--listen ::1:80: must be HOST:PORT" },
         { 2, { "serve", "a", "--listen", "localhost:http" }, "such as 127.0.0.1:8080" },
         { 2, { "serve", "a", "--listen", ":65536" }, "--listen :65536: must be HOST:PORT" },
@@ -184,7 +191,7 @@ static void test_wrong_questions(void **state)
     p = browse(port, "POST", "/", "");
     assert_int_equal(p.status, 405);
     page_free(&p);
-    end_server(SIGTERM, 0);
+    end_server();
 }
 
 /* ---- The page -------------------------------------------------------------------------------- */
@@ -212,7 +219,7 @@ static void test_the_page_and_its_files(void **state)
     assert_int_equal(p.status, 200);
     assert_string_equal(p.body, "");
     page_free(&p);
-    end_server(SIGINT, 0);
+    end_server_by(-server.pid, SIGINT); /* as Ctrl-C does */
 }
 
 static void test_answers_are_packed_and_logged(void **state)
@@ -223,11 +230,29 @@ static void test_answers_are_packed_and_logged(void **state)
     int fd = begin_browsing(port, "/app.js?packed", "Accept-Encoding: gzip\r\n");
     read_until(fd, "Content-Encoding: gzip\r\n");
     close(fd);
-    end_server(SIGTERM, 0);
+    end_server();
     char *log = read_bytes(in_folder("log"), &len);
     assert_non_null(strstr(log, "\"GET /app.js?packed HTTP/1.1\" 200 "));
     free(log);
     unlink(in_folder("log"));
+}
+
+/* It tells how it is at a port of its own. */
+static void test_its_status(void **state)
+{
+    (void)state;
+    char said[8192];
+    unsigned status = 0;
+    serve("--status", ":0");
+    ssize_t n = pread(server.err_fd, said, sizeof said - 1, 0);
+    said[n > 0 ? n : 0] = '\0';
+    const char *at = strstr(said, "status on 127.0.0.1:");
+    assert_non_null(at);
+    assert_int_equal(sscanf(at, "status on 127.0.0.1:%u", &status), 1);
+    assert_page(port, "/api/store", 200, "60009");
+    assert_page(status, "/metrics", 200, "# TYPE ");
+    assert_page(status, "/status.json", 200, "application/json");
+    end_server();
 }
 
 /* Every file that the page names is there. */
@@ -250,7 +275,7 @@ static void test_the_page_asks_nobody_else(void **state)
     assert_null(strstr(text, " style=")); /* the policy forbids it */
     free(text);
     page_free(&p);
-    end_server(SIGTERM, 0);
+    end_server();
 }
 
 /* ---- Years ----------------------------------------------------------------------------------- */
@@ -294,7 +319,7 @@ static void test_years(void **state)
     check_answer("/api/series?words=nowhere",
                  "{\"unit\":\"match_count\",\"smooth\":0,\"years\":[],\"ngrams\":[],"
                  "\"missing\":[\"nowhere\"]}\n");
-    end_server(SIGTERM, 0);
+    end_server();
 }
 
 static void test_relative_numbers(void **state)
@@ -305,7 +330,7 @@ static void test_relative_numbers(void **state)
                 "{\"unit\":\"per million n-grams of the store\",\"smooth\":0,"
                 "\"years\":[1900,1901,1902,1903],\"ngrams\":[\n{\"word\":\"Albert\","
                 "\"ngram\":\"Albert\",\"values\":[1e+06,476190,0,1e+06]}]");
-    end_server(SIGTERM, 0);
+    end_server();
     write_text("totals", "\t1900,1000000,1,1\t1901,2000000,1,1\t1903,10000000,1,1\t\n");
     serve("--totals", in_folder("totals"));
     assert_page(
@@ -315,7 +340,7 @@ static void test_relative_numbers(void **state)
     assert_page(port, "/api/store", 200,
                 "{\"release\":\"r\\\"1\",\"language\":\"eng\",\"ngrams\":60009,\"first_year\":1900,"
                 "\"last_year\":1950,\"relative_unit\":\"per million words\",\"sources\":[\"");
-    end_server(SIGTERM, 0);
+    end_server();
 }
 
 /* Whoever replaces the store is seen by look-ups and by searches. */
@@ -336,7 +361,7 @@ static void test_a_store_that_is_made_anew(void **state)
                  "\"volume_count\":1}]}");
     shell("mv '%s' '%s'", in_folder("store.old"), in_folder("store"));
     assert_page(port, "/api/series?words=Albert", 200, "[10,20,0,40]");
-    end_server(SIGTERM, 0);
+    end_server();
 }
 
 /* The CSV is that of ngram series. */
@@ -348,7 +373,7 @@ static void test_csv(void **state)
                       in_folder("store"), "--format", "csv");
     check_answer("/api/series?words=Albert,run_*,a%5C,b&smooth=1&format=csv", t.out);
     tool_free(&t);
-    end_server(SIGTERM, 0);
+    end_server();
 }
 
 static void test_pictures(void **state)
@@ -361,7 +386,7 @@ static void test_pictures(void **state)
     else
         assert_non_null(strstr(p.body, "<svg"));
     page_free(&p);
-    end_server(SIGTERM, 0);
+    end_server();
 }
 
 /* ---- Searches -------------------------------------------------------------------------------- */
@@ -388,7 +413,7 @@ static void test_searches(void **state)
     assert_page(port,
                 "/api/search/events?match=(a%2b)%2b(a%2b)%2b(w%2b)%2b.*.*.*.*.*.*.*.*.*%24%23", 200,
                 "event: ");
-    end_server(SIGTERM, 0);
+    end_server();
 }
 
 /* There is one process for searches. Whoever leaves gives it free, and whoever asks for little
@@ -406,7 +431,32 @@ static void test_a_client_that_leaves_ends_its_search(void **state)
     close(waits);
     close(fd);
     assert_page(port, "/api/search?match=Japan%24", 200, "\"found\":2");
-    end_server(SIGTERM, 0);
+    end_server();
+}
+
+/* One process for searches: 64 of them may wait, and a few are on their way to it. */
+static void test_too_many_searches(void **state)
+{
+    (void)state;
+    int fds[100], n = 0;
+    char head[13] = "";
+    serve();
+    for (; n < 100 && strcmp(head, "HTTP/1.1 503") != 0; n++) {
+        fds[n] = begin_browsing(port, SLOW, "");
+        assert_int_equal(recv(fds[n], head, 12, MSG_WAITALL), 12);
+    }
+    assert_in_range(n, 65, 99);
+    read_until(fds[n - 1], "\r\nRetry-After: 1\r\n");
+    assert_page(port, "/api/series?words=Albert&case_fold=1", 200, "[10,25,7,40]");
+    while (n > 0)
+        close(fds[--n]);
+    for (int status = 503; status != 200;) { /* until it has seen that they left */
+        page p = get_page(port, "/api/search?match=Japan%24");
+        status = p.status;
+        page_free(&p);
+        tool_look_again(&server);
+    }
+    end_server();
 }
 
 static void test_an_interruption_ends_searches(void **state)
@@ -432,6 +482,7 @@ int main(void)
         cmocka_unit_test_teardown(test_wrong_questions, kill_server),
         cmocka_unit_test_teardown(test_the_page_and_its_files, kill_server),
         cmocka_unit_test_teardown(test_answers_are_packed_and_logged, kill_server),
+        cmocka_unit_test_teardown(test_its_status, kill_server),
         cmocka_unit_test_teardown(test_the_page_asks_nobody_else, kill_server),
         cmocka_unit_test_teardown(test_years, kill_server),
         cmocka_unit_test_teardown(test_relative_numbers, kill_server),
@@ -440,6 +491,7 @@ int main(void)
         cmocka_unit_test_teardown(test_pictures, kill_server),
         cmocka_unit_test_teardown(test_searches, kill_server),
         cmocka_unit_test_teardown(test_a_client_that_leaves_ends_its_search, kill_server),
+        cmocka_unit_test_teardown(test_too_many_searches, kill_server),
         cmocka_unit_test_teardown(test_an_interruption_ends_searches, kill_server),
     };
     return cmocka_run_group_tests_name("e2e/serve", tests, begin, remove_folder);

@@ -15,7 +15,7 @@
 enum { MOST_WAITING = 64, DRAIN_MS = 5000 };
 
 typedef struct serve_options {
-    const char *listen, *totals, *log;
+    const char *listen, *totals, *log, *status;
     int workers, processes;
 } serve_options;
 
@@ -44,26 +44,33 @@ static void tell_addresses(const char *const *addresses, void *arg)
                 strncmp(*addresses, "unix:", 5) == 0 ? "" : "/");
 }
 
-static int check(const serve_options *o, const ngram_words *words)
+static int check_address(const char *option, const char *address)
 {
     char host[256];
     uint16_t port;
+    if (strncmp(address, "unix:", 5) == 0 || serve_split_address(address, host, sizeof host, &port))
+        return NGRAM_OK;
+    return ngram_complain(&ngram_serve_command,
+                          "%s %s: must be HOST:PORT, such as 127.0.0.1:8080, or unix:PATH", option,
+                          address);
+}
+
+static int check(const serve_options *o, const ngram_words *words)
+{
     if (words->count != 1)
         return ngram_complain(&ngram_serve_command,
                               words->count ? "one store is served at a time"
                                            : "name the store, a file that ngram index made");
-    if (strncmp(o->listen, "unix:", 5) != 0 &&
-        !serve_split_address(o->listen, host, sizeof host, &port))
-        return ngram_complain(&ngram_serve_command,
-                              "--listen %s: must be HOST:PORT, such as 127.0.0.1:8080, or "
-                              "unix:PATH",
-                              o->listen);
-    return NGRAM_OK;
+    int status = check_address("--listen", o->listen);
+    return status || !o->status ? status : check_address("--status", o->status);
 }
 
 static int serve(const serve_options *o, const ngram_words *words)
 {
     yk_http_log *log = NULL;
+    char status_at[300];
+    snprintf(status_at, sizeof status_at, "%s%s",
+             o->status && o->status[0] == ':' ? "127.0.0.1" : "", o->status ? o->status : "");
     int err = o->log ? yk_http_log_open(&log, o->log) : 0;
     if (err) {
         fprintf(stderr, "ngram: --log %s: %s\n", o->log, yk_strerror(err));
@@ -72,12 +79,12 @@ static int serve(const serve_options *o, const ngram_words *words)
     const yk_http_service web = {
         .routes = serve_routes, .handler = serve_asset_handler, .log = log, .compress = true
     };
-    int status = yk_serve(words->argc, words->argv, .listen = YK_ADDRESSES(o->listen),
-                          .name = "ngram", .http = &web, .workers = o->workers, .start = open_store,
-                          .ready = tell_addresses, .arg = (void *)(uintptr_t)words->at[0],
-                          .threads = { .queue_limit = 16 * MOST_WAITING },
-                          .processes = { .workers = o->processes, .queue_limit = MOST_WAITING },
-                          .shared_processes = true, .drain_ms = DRAIN_MS);
+    int status = yk_serve(
+        words->argc, words->argv, .listen = YK_ADDRESSES(o->listen), .name = "ngram", .http = &web,
+        .workers = o->workers, .start = open_store, .ready = tell_addresses,
+        .arg = (void *)(uintptr_t)words->at[0], .threads = { .queue_limit = 16 * MOST_WAITING },
+        .processes = { .workers = o->processes, .queue_limit = MOST_WAITING },
+        .shared_processes = true, .drain_ms = DRAIN_MS, .status = o->status ? status_at : NULL);
     yk_http_log_close(log);
     return status;
 }
@@ -106,6 +113,12 @@ static const ngram_option address_table[] = {
               "that is free. Sockets of systemd (LISTEN_FDS) take the place of this",
       .read = ngram_read_text,
       .at = offsetof(serve_options, listen) },
+    { .name = "status",
+      .value = "ADDRESS",
+      .help = "tell how the server does there: connections, requests, restarts, for Prometheus "
+              "(/metrics), as JSON (/status.json) and as text (/). :8081 is this machine alone",
+      .read = ngram_read_text,
+      .at = offsetof(serve_options, status) },
     { .name = "log",
       .value = "FILE",
       .help = "append a line for each answer to FILE, in the combined format of the common servers",
