@@ -9,7 +9,7 @@
 #                for nothing but cpu
 #
 # All take turns in every round, so that a busy minute of the machine hits all alike; what counts is
-# the ratio of the medians. Peers that are not installed are named and left out.
+# the median of the rounds' ratios. Peers that are not installed are named and left out.
 #
 #   SECONDS_EACH=4 ROUNDS=5 PROCESSES=2 PORT=18100 KINDS="keep-alive cpu" bench/server.sh build/release
 set -eu
@@ -169,8 +169,8 @@ range() {
 
 ratio() { # kind, peer, what was wanted
     [ -e "$out/$1-yoke" ] && [ -e "$out/$1-$2" ] || return 0
-    awk -v a="$(median "$1-yoke")" -v b="$(median "$1-$2")" -v what="$1: yoke / $2" -v want="$3" \
-        'BEGIN { printf "%-40s %7.2f   %s\n", what, a / b, want }'
+    paste "$out/$1-yoke" "$out/$1-$2" | awk '{ print $1 / $2 }' >"$out/ratios"
+    printf '%-40s %7.2f   %s\n' "$1: yoke / $2" "$(median ratios)" "$3"
 }
 
 echo "$processes processes, $(nproc) CPUs, $(nginx -v 2>&1 | sed 's/.*nginx/nginx/'), node $(node --version 2>/dev/null)"
