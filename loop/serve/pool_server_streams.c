@@ -82,9 +82,11 @@ void yk__pool_start_forwarding(pool_job *j)
         yk_future_error(task);
         j->unforwarded = true;
         yk__pool_cancel(j); /* nobody hears of its end yet */
-        j->unheard = yk_future_on_end(j->future, yk__pool_job_ended, j) != 0;
-        if (j->unheard)
+        /* Where this works, the job may be gone at once. */
+        if (yk_future_on_end(j->future, yk__pool_job_ended, j) != 0) {
+            j->unheard = true;
             yk__pool_give_up(j->c);
+        }
     }
     yk_future_unref(task);
 }

@@ -369,5 +369,6 @@ const scenario scenarios[] = {
     { "main", scenario_main },
     { "http", scenario_http },
     { "http-answers", scenario_http_answers },
+    { "shared-pool", scenario_shared_pool },
 };
 const unsigned n_scenarios = sizeof scenarios / sizeof *scenarios;

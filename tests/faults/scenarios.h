@@ -64,4 +64,8 @@ void scenario_main(void);
 void scenario_http(void);
 void scenario_http_answers(void);
 
+/* ---- Of shared_pool.c ------------------------------------------------------------------------ */
+
+void scenario_shared_pool(void);
+
 #endif
