@@ -401,9 +401,11 @@ static int await_room(yk_stream *s, uint64_t deadline)
 }
 
 /* A peer that reads as fast as we write must not keep the loop from all others. */
-static int be_fair(yk_stream *s, size_t len)
+static int be_fair(yk_stream *s, size_t len, uint64_t deadline)
 {
     uint64_t turn = s->loop->reactor.turns;
+    if (deadline == 0)
+        return 0;
     if (turn != s->turn || !yk_task_current()) {
         s->turn = turn;
         s->written = 0;
@@ -424,7 +426,7 @@ int yk_stream_writev(yk_stream *s, const struct iovec *pieces, size_t n, uint64_
         len += pieces[i].iov_len;
     int err = may_write(s);
     if (!err)
-        err = be_fair(s, len);
+        err = be_fair(s, len, deadline);
     if (!err)
         err = await_room(s, deadline);
     return err ? err : yk_transport_writev(s->transport, pieces, n);

@@ -484,6 +484,39 @@ static int writes_without_end(void *unused)
     return 0;
 }
 
+static int be_seen(void *ran)
+{
+    *(bool *)ran = true;
+    return 0;
+}
+
+static int never_waits(void *unused)
+{
+    (void)unused;
+    yk_stream *pair[2];
+    bool ran = false;
+    char *data = pattern(10000);
+    assert_ok(yk_stream_pair(pair));
+    yk_future *other = yk_task_start(be_seen, &ran);
+    int err = 0;
+    for (int i = 0; i < 1000; i++)
+        err = yk_stream_write(pair[0], data, 10000, 0);
+    assert_int_equal(err, UV_ETIMEDOUT);
+    assert_false(ran);
+    yk_stream_close(pair[0]);
+    yk_stream_close(pair[1]);
+    yk_await(other);
+    yk_future_unref(other);
+    free(data);
+    return 0;
+}
+
+static void test_who_does_not_wait_lets_nobody_run(void **state)
+{
+    (void)state;
+    on_loop(never_waits, NULL);
+}
+
 static void test_a_writer_lets_others_run(void **state)
 {
     (void)state;
@@ -797,6 +830,7 @@ int main(void)
         TEST(test_a_writer_waits_for_a_slow_reader),
         TEST(test_one_read_gets_more_than_the_limit),
         TEST(test_drain_waits_until_all_is_sent),
+        TEST(test_who_does_not_wait_lets_nobody_run),
         TEST(test_a_writer_lets_others_run),
         TEST(test_a_cancelled_read_loses_nothing),
         TEST(test_a_read_that_is_cancelled_too_late),
