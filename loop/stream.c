@@ -16,6 +16,7 @@
 #include "stream_internal.h"
 
 #define SMALLEST   ((size_t)512)       /* buffer */
+#define KEPT       ((size_t)4 << 10)   /* of an idle one */
 #define FAIR_SHARE ((size_t)128 << 10) /* bytes that a task may write before others run */
 
 /* ---- Waiting --------------------------------------------------------------------------------- */
@@ -274,6 +275,15 @@ void yk__stream_drop(yk_stream *s, size_t len)
         }
     }
     update_reading(s);
+}
+
+void yk__stream_shed(yk_stream *s)
+{
+    if (s->len > 0 || s->cap <= KEPT)
+        return;
+    free(s->bytes);
+    s->bytes = NULL;
+    s->start = s->cap = 0;
 }
 
 static void take(yk_stream *s, void *out, size_t len)

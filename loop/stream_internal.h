@@ -58,6 +58,9 @@ int yk__stream_more(yk_stream *s, uint64_t deadline);
 /* Drops the first of them. */
 void yk__stream_drop(yk_stream *s, size_t len);
 
+/* Gives back a large buffer with nothing in it: what is to come may take a while. */
+void yk__stream_shed(yk_stream *s);
+
 extern const yk_protocol yk__stream_protocol;
 
 #endif

@@ -39,6 +39,7 @@ static int wait_idle(yk__http_conn *c)
     if (c->h)
         yk__http_give(c->h);
     c->h = NULL;
+    yk__stream_shed(c->stream);
     c->idle = true;
     uint64_t ms = or_else(c->service->idle_ms, 60000);
     if (c->here->draining && c->here->grace_ms < ms)

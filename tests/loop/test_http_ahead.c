@@ -290,6 +290,63 @@ static void test_answers_before_one_whose_client_left(void **state)
     on_loop(half_closed, NULL);
 }
 
+/* ---- Clients that leave -----------------------------------------------------------------------
+ */
+
+static int begin_and_wait(yk_http *h, void *unused)
+{
+    (void)unused;
+    int err = yk_http_begin(h, 200, NULL, YK_HTTP_UNKNOWN);
+    if (!err)
+        err = yk_http_write(h, "half", 4);
+    return err ? err : yk_sleep_ms(3600000);
+}
+
+static int half_an_answer(void *unused)
+{
+    (void)unused;
+    served *s = serve_http(&(yk_http_service){ .handler = begin_and_wait });
+    yk_stream *c = dial(s);
+    char piece[1000];
+    size_t len;
+    say(c, "GET / HTTP/1.0\r\n" HOST "\r\n");
+    assert_ok(yk_stream_read_until(c, "half", 4, piece, sizeof piece, &len, YK_FOREVER));
+    assert_ok(yk_stream_end_writing(c));
+    eventually(s->counters.connections == 0);
+    assert_int_equal(yk_stream_read_some(c, piece, 1, &len, YK_FOREVER), UV_ECONNRESET);
+    yk_stream_close(c);
+    serve_no_more(s);
+    return 0;
+}
+
+static void test_half_an_answer_does_not_look_like_a_whole_one(void **state)
+{
+    (void)state;
+    on_loop(half_an_answer, NULL);
+}
+
+static int large_and_idle(void *unused)
+{
+    (void)unused;
+    place p;
+    open_place(&p, &(yk_http_service){ .handler = hello });
+    char request[60000] = "POST / HTTP/1.1\r\n" HOST "Content-Length: 50000\r\n\r\n";
+    size_t head = strlen(request);
+    assert_ok(yk_stream_write(p.client, request, head + 50000, YK_FOREVER));
+    assert_answer(p.client, "", 200, "hello");
+    eventually(p.stream->reader.parker && yk_stream_readable(p.stream) == 0);
+    assert_in_range(p.stream->cap, 0, 4096);
+    assert_answer(p.client, "GET / HTTP/1.1\r\n" HOST "\r\n", 200, "hello");
+    close_place(&p);
+    return 0;
+}
+
+static void test_an_idle_connection_keeps_no_large_buffer(void **state)
+{
+    (void)state;
+    on_loop(large_and_idle, NULL);
+}
+
 /* ---- The end --------------------------------------------------------------------------------- */
 
 /* Takes what is to end it for a reason of its own. */
@@ -379,6 +436,8 @@ int main(void)
         TEST(test_an_answer_with_a_hole_is_the_last_one),
         TEST(test_a_body_that_nobody_reads_and_is_broken),
         TEST(test_answers_before_one_whose_client_left),
+        TEST(test_half_an_answer_does_not_look_like_a_whole_one),
+        TEST(test_an_idle_connection_keeps_no_large_buffer),
         TEST(test_a_handler_that_ignores_its_cancellation_ends_with_its_answer),
         TEST(test_the_end_behind_a_body_that_nobody_reads_is_no_reset),
     };
