@@ -1,8 +1,9 @@
 /* Answers that are compressed on their way out.
  *
  * It is done on the loop, a little at a time: the pieces are worth some tenths of a millisecond,
- * and a pool whose threads all compute would keep light answers waiting. The contexts are large, so
- * a few are kept by the loop for the next answers.
+ * and a pool whose threads all compute would keep light answers waiting. The contexts are large (up
+ * to 1.7 MiB), so a few are kept by the loop for the next answers, and there are so many and no
+ * more: clients that are slow on purpose would fill the memory with them.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #define LEAST  1024               /* bytes that are worth it */
 #define PIECE  ((size_t)32 << 10) /* that are compressed at once */
 #define SPARES 4                  /* of each kind */
+#define MOST   64                 /* in use at once */
 
 /* ---- Encoders -------------------------------------------------------------------------------- */
 
@@ -27,8 +29,10 @@ static yk__encoder *take_encoder(yk__http_here *here, yk__coding coding, uint64_
     } else {
         e = yk__encoder_new(coding);
     }
-    if (e)
-        yk__encoder_reset(e, size);
+    if (!e)
+        return NULL;
+    here->encoders_in_use++;
+    yk__encoder_reset(e, size);
     return e;
 }
 
@@ -39,6 +43,7 @@ void yk__http_encoder_drop(yk_http *h)
     h->encoder = NULL;
     if (!e)
         return;
+    here->encoders_in_use--;
     if (here->encoder_count[e->coding] == SPARES) {
         yk__encoder_free(e);
         return;
@@ -124,7 +129,8 @@ int yk__http_compress(yk_http *h, int status, const char *type, uint64_t *length
     if (!could_be_smaller(h, status, type, *length))
         return 0;
     int err = vary(h);
-    yk__coding coding = h->head.minor > 0 && !err ? choose(h) : YK__IDENTITY;
+    bool may = h->head.minor > 0 && h->conn->here->encoders_in_use < MOST;
+    yk__coding coding = may && !err ? choose(h) : YK__IDENTITY;
     if (coding == YK__IDENTITY)
         return err;
     err = weaken_tag(h);

@@ -82,8 +82,8 @@ typedef struct yk_http_service {
     bool keep_working;          /* a client that leaves does not interrupt its handler */
     bool compress; /* answers of text, JSON, SVG, ... of 1 KiB and more, with zstd or gzip, for the
                       clients that take it, where the handler has set no Content-Encoding and no
-                      "no-transform". Not for pages that hold a secret and repeat what they were
-                      asked: the length tells of the secret */
+                      "no-transform"; 64 at once, others go as they are. Not for pages that hold a
+                      secret and repeat what they were asked: the length tells of the secret */
 
     /* Limits; 0 is the figure given. */
     size_t most_head;       /* bytes of request line and fields: 16 KiB; then 431, or 414 */

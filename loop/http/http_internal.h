@@ -31,7 +31,7 @@ typedef struct yk__http_here {
     yk_http *spares;
     unsigned spare_count;
     yk__encoder *encoders[YK__IDENTITY]; /* spare ones, by their coding */
-    unsigned encoder_count[YK__IDENTITY];
+    unsigned encoder_count[YK__IDENTITY], encoders_in_use;
     bool draining;
     uint64_t grace_ms; /* for a connection without a request, while draining */
     uint64_t date_of;  /* the second that `date` is of */

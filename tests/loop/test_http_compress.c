@@ -296,6 +296,49 @@ static int at_once(void *arg)
     return 0;
 }
 
+/* Clients that take their time do not fill the memory with what compresses. */
+static int a_crowd(void *arg)
+{
+    (void)arg;
+    yk_event next = { 0 };
+    char *text = made_up(6000), head[4096];
+    plan p = { .type = "text/html",
+               .body = text,
+               .len = 6000,
+               .pieces = 2,
+               .length = YK_HTTP_UNKNOWN,
+               .next = &next };
+    served *s = serve_http(&(yk_http_service){ .handler = follow, .arg = &p, .compress = true });
+    yk_stream *c[70];
+    size_t n, compressed = 0;
+    for (size_t i = 0; i < COUNT_OF(c); i++) {
+        c[i] = dial(s);
+        say(c[i], "GET / HTTP/1.1\r\n" HOST "Accept-Encoding: gzip\r\n\r\n");
+        assert_ok(yk_stream_read_until(c[i], "\r\n\r\n", 4, head, sizeof head, &n, YK_FOREVER));
+        compressed += memmem(head, n, "Content-Encoding: gzip", 22) != NULL;
+    }
+    assert_int_equal(compressed, 64);
+    for (size_t i = 0; i < COUNT_OF(c); i++)
+        yk_stream_close(c[i]);
+    eventually(s->counters.connections == 0);
+    p.pieces = 0;
+    c[0] = dial(s);
+    say(c[0], "GET / HTTP/1.1\r\n" HOST "Accept-Encoding: gzip\r\n\r\n");
+    answer *a = hear(c[0]);
+    assert_string_equal(field_of(a, "Content-Encoding"), "gzip");
+    forget(a);
+    yk_stream_close(c[0]);
+    serve_no_more(s);
+    free(text);
+    return 0;
+}
+
+static void test_a_crowd_is_not_all_compressed(void **state)
+{
+    (void)state;
+    on_loop(a_crowd, NULL);
+}
+
 static void test_flushed_pieces_can_be_read_and_clients_may_leave(void **state)
 {
     (void)state;
@@ -372,6 +415,7 @@ int main(void)
         TEST(test_what_is_left_as_it_is),
         TEST(test_a_length_that_was_not_kept_cuts_it),
         TEST(test_it_is_the_same_unpacked),
+        TEST(test_a_crowd_is_not_all_compressed),
         TEST(test_flushed_pieces_can_be_read_and_clients_may_leave),
         TEST(test_files_and_curl),
     };
