@@ -96,6 +96,7 @@ void yk__worker_leave(yk__supervisor *s, yk__worker *w)
     w->stage = YK__STAGE_LEAVING;
     w->deadline = s->now + (s->options.drain_ms + GRACE_MS) * YK__MS;
     kill(w->pid, SIGTERM); /* not reaped, so the number is its own */
+    yk__serve_log("worker %u (process %d) is told to drain", w->slot, (int)w->pid);
 }
 
 void yk__worker_kill(yk__worker *w)

@@ -222,6 +222,31 @@ static void test_TTIN_and_TTOU_lose_no_connection(void **state)
     end(&s);
 }
 
+/* The worker is stopped until it is told to leave, so about half of them wait for it. */
+static void test_TTOU_serves_those_who_wait_for_the_worker_that_leaves(void **state)
+{
+    (void)state;
+    served s;
+    int fds[20];
+    char answer[64];
+    SERVE(&s, ANYWHERE);
+    int last = dial_slot(s.address, 1);
+    pid_t pid = who(last, NULL);
+    close(last);
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    for (int i = 0; i < 20; i++)
+        fds[i] = dial(s.address);
+    served_signal(&s, SIGTTOU);
+    served_says(&s, "is told to drain", 1);
+    assert_int_equal(kill(pid, SIGCONT), 0);
+    for (int i = 0; i < 20; i++) {
+        assert_true(ask(fds[i], "hello", answer, sizeof answer));
+        close(fds[i]);
+    }
+    served_says(&s, ": 1 worker\n", 1);
+    end(&s);
+}
+
 static void test_a_worker_more_that_cannot_start_gets_no_connections(void **state)
 {
     (void)state;
@@ -564,6 +589,7 @@ int main(int argc, char **argv)
         SERVING_TEST(test_a_worker_at_the_end_of_its_life_is_replaced),
         SERVING_TEST(test_more_connections_than_there_are_places_wait),
         SERVING_TEST(test_TTIN_and_TTOU_lose_no_connection),
+        SERVING_TEST(test_TTOU_serves_those_who_wait_for_the_worker_that_leaves),
         SERVING_TEST(test_a_worker_more_that_cannot_start_gets_no_connections),
         SERVING_TEST(test_all_workers_share_memory_and_hear_notifications),
         SERVING_TEST(test_a_unix_socket_is_replaced_if_nobody_listens_and_removed_at_the_end),
