@@ -343,10 +343,10 @@ int yk_http_send_file(yk_http *h, const char *path, const char *type)
 
 /* ---- The handler ----------------------------------------------------------------------------- */
 
-/* Two slashes at the beginning would be another host. */
+/* Two slashes at the beginning would be another host; to browsers a backslash is one, too. */
 static int redirect_to_folder(yk_http *h)
 {
-    const char *path = h->raw + strspn(h->raw, "/");
+    const char *path = h->raw + strspn(h->raw, "/\\");
     char *location = NULL;
     int n = asprintf(&location, "/%s/%s%s", path, *h->query ? "?" : "", h->query);
     int err = n < 0 ? UV_ENOMEM : yk_http_redirect(h, 301, location);

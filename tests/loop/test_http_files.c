@@ -314,6 +314,9 @@ static int ask(void *arg)
     assert_int_equal(a->status, 301);
     assert_field(a, "Location", "/sub%20folder/?q");
     forget(a);
+    a = get(c, "/\\other.test/..%2Fsub%20folder", "");
+    assert_field(a, "Location", "/other.test/..%2Fsub%20folder/");
+    forget(a);
     use_routes(&w);
     assert_get(c, "/static/small.txt", "", 200, "0123456789");
     assert_get(c, "/static/", "", 200, "<p>home");
