@@ -20,6 +20,7 @@ static void start(yk__supervisor *s, yk__helper *h)
     fflush(NULL); /* or the child would write it again */
     pid_t pid = pipe2(ends, O_CLOEXEC) ? -1 : fork();
     if (pid == 0) {
+        close(ends[1]); /* or it would never see that the supervisor is gone */
         yk__become_child(s, ends[0], h->name);
         yk__sockets_close(&s->sockets, false);
         h->run(s);
