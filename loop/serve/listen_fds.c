@@ -13,11 +13,14 @@
 #include "../../executor/text.h"
 #include "serve_log.h"
 
-#define FIRST  3
-/* Names: of a Unix socket whose file goes with it; of the status; of others. */
-#define OWN    "yoke-own"
-#define STATUS "yoke-status"
-#define OTHER  "yoke"
+#define FIRST 3
+
+/* What sockets are called: those of the server, and of its status; OWN: of a Unix socket, whose
+ * file goes with it. */
+#define SERVED     "yoke"
+#define SERVED_OWN "yoke-own"
+#define STATUS     "yoke-status"
+#define STATUS_OWN "yoke-status-own"
 
 /* ---- Taking ---------------------------------------------------------------------------------- */
 
@@ -40,6 +43,11 @@ static int take(yk__sockets *s, int fd, bool is_own)
     return yk__sockets_adopt(s, fd, is_own);
 }
 
+static bool is(const char *name, const char *one, const char *other)
+{
+    return name && (strcmp(name, one) == 0 || strcmp(name, other) == 0);
+}
+
 static int how_many(void)
 {
     const char *pid = getenv("LISTEN_PID"), *n = getenv("LISTEN_FDS");
@@ -55,8 +63,8 @@ int yk__listen_fds_take(yk__sockets *s, yk__sockets *status)
     int n = how_many(), err = copy ? 0 : UV_ENOMEM;
     for (int i = 0; i < n && !err; i++) {
         const char *name = strsep(&rest, ":");
-        bool is_status = name && strcmp(name, STATUS) == 0;
-        err = take(is_status ? status : s, FIRST + i, name && strcmp(name, OWN) == 0);
+        err = take(is(name, STATUS, STATUS_OWN) ? status : s, FIRST + i,
+                   is(name, SERVED_OWN, STATUS_OWN));
     }
     free(copy);
     unsetenv("LISTEN_PID");
@@ -68,13 +76,14 @@ int yk__listen_fds_take(yk__sockets *s, yk__sockets *status)
 /* ---- Giving ---------------------------------------------------------------------------------- */
 
 /* Adds sockets in the order of their slots, and their names; how many there are then. */
-static int collect(const yk__sockets *s, const char *name, int n, int *fds, yk__text *names)
+static int collect(const yk__sockets *s, const char *name, const char *own, int n, int *fds,
+                   yk__text *names)
 {
     for (size_t i = 0; i < s->n; i++)
         for (unsigned slot = 0; slot < s->slots; slot++) {
             if (s->sites[i].fds[slot] < 0)
                 continue;
-            yk__text_add(names, "%s%s", n ? ":" : "", s->sites[i].owns_path ? OWN : name);
+            yk__text_add(names, "%s%s", n ? ":" : "", s->sites[i].owns_path ? own : name);
             fds[n++] = s->sites[i].fds[slot];
         }
     return n;
@@ -103,13 +112,13 @@ int yk__listen_fds_give(const yk__sockets *s, const yk__sockets *status, int lin
 {
     size_t most = s->n * s->slots + status->n + 1;
     int *fds = calloc(most, sizeof *fds);
-    char *buffer = malloc(most * sizeof STATUS);
+    char *buffer = malloc(most * sizeof STATUS_OWN);
     if (!fds || !buffer)
         return UV_ENOMEM;
     yk__text names;
-    yk__text_start(&names, buffer, most * sizeof STATUS);
-    int n = collect(s, OTHER, 0, fds, &names);
-    n = collect(status, STATUS, n, fds, &names);
+    yk__text_start(&names, buffer, most * sizeof STATUS_OWN);
+    int n = collect(s, SERVED, SERVED_OWN, 0, fds, &names);
+    n = collect(status, STATUS, STATUS_OWN, n, fds, &names);
     fds[n] = link;
     int err = line_up(fds, n + 1);
     set_number("LISTEN_PID", (long)getpid());

@@ -55,6 +55,7 @@ static void be_alone(yk__supervisor *s)
 void yk__reexec_ready(yk__supervisor *s)
 {
     yk__sockets_own(&s->sockets);
+    yk__sockets_own(&s->status_sockets);
     if (s->old_link < 0)
         be_alone(s);
     else

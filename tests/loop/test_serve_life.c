@@ -510,6 +510,25 @@ static void test_a_status_process_that_dies_is_replaced_and_goes_to_a_new_progra
     end(&s);
 }
 
+static void test_a_status_on_a_unix_socket_goes_to_a_new_program(void **state)
+{
+    (void)state;
+    served s;
+    char status[160], json[8000], process[40];
+    struct stat file;
+    snprintf(status, sizeof status, "status=unix:%s", in_folder("status"));
+    SERVE(&s, ANYWHERE, status);
+    served_signal(&s, SIGUSR2);
+    served_says(&s, "all ready", 2);
+    served_says(&s, "]: has ended", 1);
+    served_follow(&s);
+    snprintf(process, sizeof process, "\"process\":%d,", (int)s.pid);
+    fetch(status + strlen("status="), "/status.json", json, sizeof json);
+    assert_non_null(strstr(json, process));
+    end(&s);
+    assert_int_equal(stat(in_folder("status"), &file), -1);
+}
+
 /* ---- A new program --------------------------------------------------------------------------- */
 
 static void test_USR2_starts_a_new_program_and_loses_nothing(void **state)
@@ -599,6 +618,7 @@ int main(int argc, char **argv)
         SERVING_TEST(test_a_status_that_cannot_be_had_ends_the_server),
         SERVING_TEST(test_the_status_counts_what_happens),
         SERVING_TEST(test_a_status_process_that_dies_is_replaced_and_goes_to_a_new_program),
+        SERVING_TEST(test_a_status_on_a_unix_socket_goes_to_a_new_program),
         SERVING_TEST(test_USR2_starts_a_new_program_and_loses_nothing),
         SERVING_TEST(test_a_new_program_that_cannot_start_leaves_the_old_one),
         SERVING_TEST(test_a_new_program_has_as_many_workers_as_it_says),
