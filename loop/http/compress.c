@@ -5,6 +5,7 @@
  * to 1.7 MiB), so a few are kept by the loop for the next answers, and there are so many and no
  * more: clients that are slow on purpose would fill the memory with them.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -109,11 +110,14 @@ static yk__coding choose(const yk_http *h)
 static int weaken_tag(yk_http *h)
 {
     const char *tag = value_set(h, "ETag");
-    char weak[200];
+    char *weak;
     if (!tag || tag[0] == 'W')
         return 0;
-    snprintf(weak, sizeof weak, "W/%.*s", (int)strcspn(tag, "\r"), tag);
-    return yk_http_set(h, "ETag", weak);
+    if (asprintf(&weak, "W/%.*s", (int)strcspn(tag, "\r"), tag) < 0)
+        return UV_ENOMEM;
+    int err = yk_http_set(h, "ETag", weak);
+    free(weak);
+    return err;
 }
 
 static int vary(yk_http *h)

@@ -237,6 +237,13 @@ static int all_sizes(void *arg)
     answer *a = ask(c, "HEAD", fields[0]);
     assert_string_equal(field_of(a, "Content-Encoding"), "zstd");
     forget(a);
+    char tag[240] = "", weak[250];
+    snprintf(tag, sizeof tag, "\"%0220d\"", 1);
+    snprintf(weak, sizeof weak, "W/%s", tag);
+    p.tag = tag;
+    a = ask(c, "HEAD", fields[0]);
+    assert_string_equal(field_of(a, "ETag"), weak);
+    forget(a);
     p.status = 404;
     p.len = 2000;
     a = ask(c, "GET", fields[0]);
