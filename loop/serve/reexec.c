@@ -49,7 +49,8 @@ void yk__reexec_close(yk__supervisor *s)
 static void be_alone(yk__supervisor *s)
 {
     close_link(&s->old_link);
-    s->wanted = (unsigned)s->options.workers;
+    s->wanted -= s->inherited < s->wanted ? s->inherited : s->wanted - 1;
+    s->inherited = 0;
 }
 
 void yk__reexec_ready(yk__supervisor *s)

@@ -110,10 +110,13 @@ static int start(yk__supervisor *s)
         err = yk__pool_process_open(s);
     if (!err)
         err = yk__status_open(s);
-    if (err)
+    if (err) {
         yk__serve_log("cannot start: %s", yk_strerror(err));
+        return err;
+    }
     s->n_slots = s->wanted = s->sockets.slots;
-    return err;
+    s->inherited = s->n_slots - (unsigned)s->options.workers;
+    return 0;
 }
 
 static void close_all(yk__supervisor *s)

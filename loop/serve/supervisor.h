@@ -81,6 +81,7 @@ struct yk__supervisor {
     yk__sockets status_sockets;
     struct yk__board *board; /* NULL: nobody wants to know */
     unsigned n_slots, wanted;
+    unsigned inherited; /* slots more than the program asks for, which go when it is alone */
     bool is_growing;    /* the last slot's first worker is not ready: nothing is steered to it */
     uint64_t leaves_at; /* the last slot's worker is told to leave; 0: no slot is to go */
     int signals;        /* a signalfd */

@@ -153,8 +153,7 @@ void served_signal(served *s, int sig)
     assert_int_equal(kill(s->pid, sig), 0);
 }
 
-/* The process that said that it serves, the last of them. */
-static pid_t latest(const served *s)
+pid_t served_latest(const served *s)
 {
     int pid = 0;
     for (const char *at = s->text; (at = strstr(at, "test[")) != NULL; at++) {
@@ -171,7 +170,7 @@ void served_follow(served *s)
     assert_int_equal(waitpid(s->pid, &status, 0), s->pid);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
-    s->pid = latest(s);
+    s->pid = served_latest(s);
 }
 
 /* ---- Connections ----------------------------------------------------------------------------- */

@@ -42,6 +42,8 @@ int served_said(const served *s, const char *text);
 int served_end(served *s);
 void served_exits(served *s, int status);
 void served_signal(served *s, int sig);
+/* The process that said that it serves, the last of them. */
+pid_t served_latest(const served *s);
 /* The program that was started has ended well, and another is in its place. */
 void served_follow(served *s);
 

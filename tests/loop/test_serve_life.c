@@ -592,6 +592,33 @@ static void test_a_new_program_has_as_many_workers_as_it_says(void **state)
     end(&s);
 }
 
+static void test_a_worker_more_stays_when_the_old_program_is_gone(void **state)
+{
+    (void)state;
+    served s;
+    SERVE(&s, ANYWHERE, "workers=1");
+    served_signal(&s, SIGTTIN);
+    served_says(&s, ": 2 workers\n", 1);
+    int fd = dial(s.address); /* the old one drains for as long as this is there */
+    who(fd, NULL);
+    assert_true(dprintf(fd, "wait %s\n", in_folder("go")) > 0);
+    served_signal(&s, SIGUSR2);
+    served_says(&s, "all ready", 2);
+    pid_t old = s.pid;
+    s.pid = served_latest(&s);
+    served_signal(&s, SIGTTIN);
+    served_says(&s, ": 3 workers\n", 1);
+    touch(in_folder("go"));
+    close(fd);
+    s.pid = old;
+    served_says(&s, "]: has ended", 1);
+    served_follow(&s);
+    served_says(&s, ": 2 workers\n", 2); /* the one that was inherited goes, and no other */
+    served_signal(&s, SIGTTIN);
+    served_says(&s, ": 3 workers\n", 2);
+    end(&s);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2)
@@ -622,6 +649,7 @@ int main(int argc, char **argv)
         SERVING_TEST(test_USR2_starts_a_new_program_and_loses_nothing),
         SERVING_TEST(test_a_new_program_that_cannot_start_leaves_the_old_one),
         SERVING_TEST(test_a_new_program_has_as_many_workers_as_it_says),
+        SERVING_TEST(test_a_worker_more_stays_when_the_old_program_is_gone),
     };
     cmocka_set_test_filter(getenv("YOKE_TEST"));
     return cmocka_run_group_tests(tests, NULL, NULL);
