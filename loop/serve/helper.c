@@ -41,6 +41,8 @@ static void start(yk__supervisor *s, yk__helper *h)
 
 void yk__helper_step(yk__supervisor *s, yk__helper *h)
 {
+    if (h->may_end)
+        return;
     if (h->pid == 0 && s->now >= h->start_at)
         start(s, h);
     if (h->pid == 0)

@@ -18,7 +18,7 @@ typedef struct yk__helper {
     int lifeline;
     unsigned failures; /* in a row */
     uint64_t forked, start_at;
-    bool may_end; /* its end is nothing to speak of */
+    bool may_end; /* it is to go: its end is nothing to speak of, nor is it started again */
 } yk__helper;
 
 /* Starts it if it is not there, and it is time. */
