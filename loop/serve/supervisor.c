@@ -100,7 +100,7 @@ static void wait_for_something(yk__supervisor *s)
         { .fd = s->signals, .events = POLLIN },
         { .fd = s->attention, .events = POLLIN },
         { .fd = s->is_up ? s->old_link : -1, .events = POLLIN },
-        { .fd = s->new_link, .events = POLLIN },
+        { .fd = s->stopping ? -1 : s->new_link, .events = POLLIN },
     };
     uint64_t now = yk_now(), rest = s->next > now ? s->next - now : 0;
     struct timespec limit = { .tv_sec = (time_t)(rest / 1000000000u),
