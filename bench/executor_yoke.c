@@ -184,8 +184,7 @@ static void round_of_window(bench_round *r, yk_executor *ex)
     free(flights);
 }
 
-/* ---- A map in chunks --------------------------------------------------------------------------
- */
+/* ---- A map in chunks ------------------------------------------------------------------------- */
 
 #define MAP_JOBS 16
 
@@ -345,8 +344,7 @@ static void round_of_deaths_in_large(bench_round *r, yk_executor *ex)
     round_of_deaths(r, ex);
 }
 
-/* ---- What an idle worker weighs ---------------------------------------------------------------
- */
+/* ---- What an idle worker weighs -------------------------------------------------------------- */
 
 #define IDLE_WORKERS 8
 

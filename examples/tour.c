@@ -113,8 +113,7 @@ static int calls(void)
     return 0;
 }
 
-/* ---- Jobs on the default executor, and values that go along -----------------------------------
- */
+/* ---- Jobs on the default executor, and values that go along ---------------------------------- */
 
 static const yk_context_key user = { 16 };
 
@@ -172,8 +171,7 @@ static int signals(void)
     return 0;
 }
 
-/* ---- Connections with callbacks, and TLS ------------------------------------------------------
- */
+/* ---- Connections with callbacks, and TLS ----------------------------------------------------- */
 
 static void echo(yk_transport *t, const void *data, size_t len, void *arg)
 {

@@ -43,7 +43,7 @@ struct process_pool {
     unsigned max_workers;            /* the driver's */
     _Atomic unsigned wanted_workers; /* what yk_executor_resize asks for; before the order */
     uint64_t timeout_ms, grace;
-    yk_future *gone; /* ends when the last worker has gone after a shutdown */
+    yk_future *gone;           /* ends when the last worker has gone after a shutdown */
     void (*began)(void *told); /* a job that has somebody to tell has begun */
 
     /* Any thread. */

@@ -66,8 +66,7 @@ void yk__stream_release(yk__stream *s);
  * thread; the first code counts. */
 void yk__stream_close(yk__stream *s, int code);
 
-/* ---- A stream whose job is in another place than a ring can reach -----------------------------
- */
+/* ---- A stream whose job is in another place than a ring can reach ---------------------------- */
 
 /* Somebody feeds it with what the job emits. Both are called on whatever thread: `changed` when the
  * reader has taken something, or the stream was closed; `free` at the stream's end. Before the job

@@ -151,8 +151,7 @@ static thread_job *see_to_watched(thread_pool *p, uint64_t now, uint64_t *next)
     return lost;
 }
 
-/* ---- The threads ------------------------------------------------------------------------------
- */
+/* ---- The threads ----------------------------------------------------------------------------- */
 
 /* A job whose limit has passed, or any if the pool stops, is asked to stop. */
 static void look_at(thread_pool *p, thread *t, uint64_t now, uint64_t *next)

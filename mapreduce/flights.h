@@ -16,8 +16,7 @@ bool yk__is_before(yk__where a, yk__where b);
 /* Whether nothing before it has failed. */
 bool yk__is_wanted(const yk__engine *e, yk__where where);
 
-/* ---- Failing: at a place, for a reason without one, for something outside of the input --------
- */
+/* ---- Failing: at a place, for a reason without one, for something outside of the input ------- */
 
 void yk__fail_with(yk__engine *e, yk__where where, const yk__flaw *flaw);
 void yk__fail_at(yk__engine *e, yk__where where, int code, const char *reason);

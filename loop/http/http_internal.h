@@ -125,8 +125,7 @@ yk_http *yk__http_take(yk__http_conn *c);       /* NULL: no memory */
 void yk__http_give(yk_http *h);                 /* which has nothing more to send */
 const char *yk__http_date(yk__http_here *here); /* "Sun, 06 Nov 1994 08:49:37 GMT" */
 
-/* ---- input.c: waiting for the client ----------------------------------------------------------
- */
+/* ---- input.c: waiting for the client --------------------------------------------------------- */
 
 uint64_t yk__http_after(const yk__http_conn *c, uint64_t ms); /* by the loop's clock */
 
@@ -145,8 +144,7 @@ bool yk__http_pace_keeps(const yk__http_conn *c, yk__http_pace *pace, uint64_t m
 /* Ends the sending, and listens until the client has heard that. */
 void yk__http_linger(yk__http_conn *c);
 
-/* ---- request.c --------------------------------------------------------------------------------
- */
+/* ---- request.c ------------------------------------------------------------------------------- */
 
 /* The values of all fields of that name, with commas between them; NULL: there are none. To be
  * freed. */
@@ -167,8 +165,7 @@ size_t yk__http_remove_dots(char *path, size_t len);
 /* Fills in path, raw and query; `room` is for twice the target, and 4 bytes. 0, or -400. */
 int yk__http_take_target(yk_http *h, char *room);
 
-/* ---- route.c ----------------------------------------------------------------------------------
- */
+/* ---- route.c --------------------------------------------------------------------------------- */
 
 /* The value of the route's {rest...}; UV_ENOENT: it has none. */
 int yk__http_rest(const yk_http *h, char *out, size_t size);
@@ -176,8 +173,7 @@ int yk__http_rest(const yk_http *h, char *out, size_t size);
 /* Calls who takes the request. What that returned. */
 int yk__http_dispatch(yk_http *h);
 
-/* ---- body.c -----------------------------------------------------------------------------------
- */
+/* ---- body.c ---------------------------------------------------------------------------------- */
 
 /* Has the request's body begin. False: it is too large. */
 bool yk__http_body_begin(yk_http *h);
@@ -186,8 +182,7 @@ bool yk__http_body_begin(yk_http *h);
 bool yk__http_body_may_be_dropped(const yk_http *h);
 int yk__http_body_drop(yk_http *h);
 
-/* ---- output.c: sending ------------------------------------------------------------------------
- */
+/* ---- output.c: sending ----------------------------------------------------------------------- */
 
 /* Room for so many bytes, at most YK__HTTP_OUT, at the end of `out`. */
 int yk__http_room(yk_http *h, size_t len);
@@ -197,14 +192,12 @@ int yk__http_out(yk_http *h, const void *data, size_t len); /* now or a little l
 int yk__http_out_now(yk_http *h);                           /* hands all to the stream */
 int yk__http_send_all(yk__http_conn *c); /* waits until the system has all of it */
 
-/* ---- access.c ---------------------------------------------------------------------------------
- */
+/* ---- access.c -------------------------------------------------------------------------------- */
 
 /* A line for the log, where there is one. `began`: when the request was there; 0: it was none. */
 void yk__http_note(yk_http *h, int status, uint64_t began);
 
-/* ---- compress.c -------------------------------------------------------------------------------
- */
+/* ---- compress.c ------------------------------------------------------------------------------ */
 
 /* In a service that compresses, where the answer is one for it: says so in its fields, and takes an
  * encoder; its length is not known then. */
@@ -213,8 +206,7 @@ int yk__http_encode(yk_http *h, const char *data, size_t len, yk__encode what);
 void yk__http_encoder_drop(yk_http *h); /* if there is one */
 void yk__http_encoders_free(yk__http_here *here);
 
-/* ---- response.c -------------------------------------------------------------------------------
- */
+/* ---- response.c ------------------------------------------------------------------------------ */
 
 void yk__http_unset(yk_http *h, const char *name);
 

@@ -7,8 +7,7 @@
 #include "list.h"
 #include "websocket_internal.h"
 
-/* ---- The key: whoever can answer it knows that it is spoken to as a WebSocket -----------------
- */
+/* ---- The key: whoever can answer it knows that it is spoken to as a WebSocket ---------------- */
 
 static bool is_key(const char *key)
 {

@@ -106,8 +106,7 @@ struct yk__supervisor {
     bool handed_over; /* it is */
 };
 
-/* ---- workers.c --------------------------------------------------------------------------------
- */
+/* ---- workers.c ------------------------------------------------------------------------------- */
 
 /* Forks a worker; NULL: it could not, which was logged. */
 yk__worker *yk__worker_fork(yk__supervisor *s, unsigned slot);
@@ -122,8 +121,7 @@ void yk__workers_look(yk__supervisor *s);
 unsigned yk__workers_alive(const yk__supervisor *s);
 yk__page *yk__worker_page(const yk__supervisor *s, const yk__worker *w);
 
-/* ---- slots.c ----------------------------------------------------------------------------------
- */
+/* ---- slots.c --------------------------------------------------------------------------------- */
 
 /* Starts, replaces and removes what is due. */
 void yk__slots_step(yk__supervisor *s);
@@ -137,8 +135,7 @@ void yk__slots_gone(yk__supervisor *s, yk__worker *w, bool failed);
 void yk__slots_roll(yk__supervisor *s);
 bool yk__slots_all_ready(const yk__supervisor *s);
 
-/* ---- pool_process.c ---------------------------------------------------------------------------
- */
+/* ---- pool_process.c -------------------------------------------------------------------------- */
 
 int yk__pool_process_open(yk__supervisor *s);
 void yk__pool_process_close(yk__supervisor *s);
@@ -148,15 +145,13 @@ void yk__pool_process_step(yk__supervisor *s);
 
 /* Whether it was this process that has ended. */
 
-/* ---- status.c ---------------------------------------------------------------------------------
- */
+/* ---- status.c -------------------------------------------------------------------------------- */
 
 int yk__status_open(yk__supervisor *s);
 void yk__status_step(yk__supervisor *s);
 void yk__status_close(yk__supervisor *s);
 
-/* ---- supervisor.c -----------------------------------------------------------------------------
- */
+/* ---- supervisor.c ---------------------------------------------------------------------------- */
 
 /* Until all is over; then the exit status. */
 int yk__supervise(yk__supervisor *s);

@@ -87,6 +87,27 @@ yk__worker *yk__worker_fork(yk__supervisor *s, unsigned slot)
     return w;
 }
 
+/* ---- What it says of itself ------------------------------------------------------------------ */
+
+static void look_at_phase(yk__supervisor *s, yk__worker *w)
+{
+    uint32_t phase = atomic_load_explicit(&yk__worker_page(s, w)->phase, memory_order_acquire);
+    if (phase >= YK__PHASE_READY && w->stage == YK__STAGE_STARTING) {
+        w->stage = YK__STAGE_READY;
+        w->ready = s->now;
+        w->deadline = YK_FOREVER;
+        yk__serve_log("worker %u (process %d) is ready after %.3f s", w->slot, (int)w->pid,
+                      (double)(s->now - w->forked) / 1e9);
+        yk__slots_ready(s, w);
+    }
+    if (phase >= YK__PHASE_DRAINING && w->stage == YK__STAGE_READY) {
+        w->stage = YK__STAGE_LEAVING;
+        w->deadline = s->now + (s->options.drain_ms + GRACE_MS) * YK__MS;
+        yk__serve_log("worker %u (process %d) was told to leave", w->slot, (int)w->pid);
+        yk__slots_left(s, w);
+    }
+}
+
 /* ---- The end --------------------------------------------------------------------------------- */
 
 void yk__worker_leave(yk__supervisor *s, yk__worker *w)
@@ -123,6 +144,7 @@ static void say_how_it_ended(const yk__supervisor *s, const yk__worker *w, int s
 
 static void bury(yk__supervisor *s, yk__worker *w, int status)
 {
+    look_at_phase(s, w); /* it may have been told to leave since the last look */
     say_how_it_ended(s, w, status);
     bool failed = w->stage != YK__STAGE_LEAVING;
     close(w->lifeline);
@@ -155,25 +177,6 @@ void yk__workers_reap(yk__supervisor *s)
 }
 
 /* ---- Life ------------------------------------------------------------------------------------ */
-
-static void look_at_phase(yk__supervisor *s, yk__worker *w)
-{
-    uint32_t phase = atomic_load_explicit(&yk__worker_page(s, w)->phase, memory_order_acquire);
-    if (phase >= YK__PHASE_READY && w->stage == YK__STAGE_STARTING) {
-        w->stage = YK__STAGE_READY;
-        w->ready = s->now;
-        w->deadline = YK_FOREVER;
-        yk__serve_log("worker %u (process %d) is ready after %.3f s", w->slot, (int)w->pid,
-                      (double)(s->now - w->forked) / 1e9);
-        yk__slots_ready(s, w);
-    }
-    if (phase >= YK__PHASE_DRAINING && w->stage == YK__STAGE_READY) {
-        w->stage = YK__STAGE_LEAVING;
-        w->deadline = s->now + (s->options.drain_ms + GRACE_MS) * YK__MS;
-        yk__serve_log("worker %u (process %d) was told to leave", w->slot, (int)w->pid);
-        yk__slots_left(s, w);
-    }
-}
 
 static void look_at_deadline(yk__supervisor *s, yk__worker *w)
 {

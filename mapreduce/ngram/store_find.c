@@ -70,8 +70,7 @@ static int look_up(finder *f)
     return add_years(f, wanted, item.packed, item.size);
 }
 
-/* ---- N-grams that become one when they are folded ---------------------------------------------
- */
+/* ---- N-grams that become one when they are folded -------------------------------------------- */
 
 /* Those that are folded do not come in their order. */
 static int put_by(finder *f, yk_str ngram, const ngram_item *item)

@@ -9,8 +9,8 @@
 
 /* Adds what is wanted to the lines, and finishes them. A word without wildcards is looked up, with
  * case_fold in all the ways to write it; one that begins plainly (run_*) has the store read from
- * there; for one with a wildcard at the beginning all of it is read. The job is asked now and then whether to stop: YK_ECANCELED.
- * YK_ECORRUPT and the like: the store is damaged; UV_ENOMEM. */
+ * there; for one with a wildcard at the beginning all of it is read. The job is asked now and then
+ * whether to stop: YK_ECANCELED. YK_ECORRUPT and the like: the store is damaged; UV_ENOMEM. */
 int ngram_store_find(const ngram_store *store, const ngram_wanted *wanted, ngram_lines *lines,
                      const yk_job *job);
 

@@ -319,8 +319,7 @@ static void test_no_room(void **state)
     check_fails("good", "no space left on device");
 }
 
-/* ---- What comes in the end --------------------------------------------------------------------
- */
+/* ---- What comes in the end ------------------------------------------------------------------- */
 
 static void test_a_good_server(void **state)
 {

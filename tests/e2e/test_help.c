@@ -247,8 +247,7 @@ static void test_completion_of_other_shells(void **state)
         shell("zsh -n " PAGES "/ngram.zsh");
     if (has("fish"))
         for (int i = 0; i < n_commands; i++) {
-            shell("HOME='%s' fish --no-config -c 'source " PAGES
-                  "/ngram.fish; complete -C \"ngram "
+            shell("HOME='%s' fish --no-config -c 'source " PAGES "/ngram.fish; complete -C \"ngram "
                   "%s --\"' | cut -f1 | tr -d = | LC_ALL=C sort > '%s'",
                   in_folder("home"), commands[i], in_folder("offered"));
             shell("diff '%s' '%s'", in_folder("offered"), options_in_help(commands[i]));

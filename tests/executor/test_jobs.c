@@ -370,8 +370,7 @@ static void test_E13_the_affinity_counts(void **state)
     assert_int_equal(cpus, 1);
 }
 
-/* ---- E14, E15: workers ------------------------------------------------------------------------
- */
+/* ---- E14, E15: workers ----------------------------------------------------------------------- */
 
 static void saturation(const backend *b)
 {
@@ -423,8 +422,7 @@ static void test_E15_an_idle_worker_is_used_again(void **state)
     on_every_backend(idle_reuse);
 }
 
-/* ---- E16, E17, E18, E19: who may submit -------------------------------------------------------
- */
+/* ---- E16, E17, E18, E19: who may submit ------------------------------------------------------ */
 
 struct submitter {
     const backend *b;
@@ -601,8 +599,7 @@ static void test_E18_a_worker_process_cannot_have_workers(void **state)
     backend_close(ex);
 }
 
-/* ---- E22: names, numbers ----------------------------------------------------------------------
- */
+/* ---- E22: names, numbers --------------------------------------------------------------------- */
 
 struct who {
     char name[16];
@@ -674,8 +671,7 @@ static void test_E22_worker_numbers_are_exclusive(void **state)
     on_every_backend(worker_numbers);
 }
 
-/* ---- E28: statistics --------------------------------------------------------------------------
- */
+/* ---- E28: statistics ------------------------------------------------------------------------- */
 
 static void statistics(const backend *b)
 {
@@ -717,8 +713,7 @@ static void test_E28_statistics_add_up(void **state)
     on_every_backend(statistics);
 }
 
-/* ---- P34, P48, E20: what a worker leaves behind ------------------------------------------------
- */
+/* ---- P34, P48, E20: what a worker leaves behind ---------------------------------------------- */
 
 static int job_count_fds(yk_job *job)
 {

@@ -78,8 +78,7 @@ static void test_E04_map_fails_at_the_element_and_goes_on(void **state)
     on_every_backend(fails_at_its_element);
 }
 
-/* ---- With jobs that wait ----------------------------------------------------------------------
- */
+/* ---- With jobs that wait --------------------------------------------------------------------- */
 
 struct item {
     int number;
@@ -255,8 +254,7 @@ static void test_S01_map_on_a_closed_executor(void **state)
     on_every_backend(on_a_closed_executor);
 }
 
-/* ---- Sources that fail, that never end, that are slower than the jobs -------------------------
- */
+/* ---- Sources that fail, that never end, that are slower than the jobs ------------------------ */
 
 struct source {
     size_t given, fails_at;

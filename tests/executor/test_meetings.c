@@ -17,8 +17,7 @@ static yk__ring *ring_of(yk_future *f)
     return yk__stream_ring(f->stream);
 }
 
-/* ---- Streams and hostile workers --------------------------------------------------------------
- */
+/* ---- Streams and hostile workers ------------------------------------------------------------- */
 
 /* All of the ring that is not the job's to write. */
 static int job_rewrites_its_ring(yk_job *job)
@@ -54,8 +53,7 @@ static void test_P42_a_hostile_worker_rewrites_the_head_of_its_ring(void **state
     on_processes(ring_rewritten);
 }
 
-/* ---- Streams and commit points ----------------------------------------------------------------
- */
+/* ---- Streams and commit points --------------------------------------------------------------- */
 
 static int job_commits_and_emits(yk_job *job)
 {
@@ -95,8 +93,7 @@ static void test_T09_a_committed_job_goes_on_emitting(void **state)
     on_every_backend(committed);
 }
 
-/* ---- Streams and start_by ---------------------------------------------------------------------
- */
+/* ---- Streams and start_by -------------------------------------------------------------------- */
 
 static int job_emits_much(yk_job *job)
 {
@@ -134,8 +131,7 @@ static void test_stream_of_a_job_with_a_start_by_whose_reader_went_away(void **s
     on_every_backend(reader_goes);
 }
 
-/* ---- Streams and time limits ------------------------------------------------------------------
- */
+/* ---- Streams and time limits ----------------------------------------------------------------- */
 
 static int job_emits_for_ever(yk_job *job)
 {
@@ -173,8 +169,7 @@ static void test_T01_a_job_that_stops_of_itself_at_its_limit_has_timed_out(void 
     on_every_backend(late);
 }
 
-/* ---- A full queue and start_by ----------------------------------------------------------------
- */
+/* ---- A full queue and start_by --------------------------------------------------------------- */
 
 static void expires_at_the_door(const backend *b)
 {
@@ -213,8 +208,7 @@ static void test_E24_a_job_expires_while_its_submitter_waits_for_room(void **sta
     on_every_backend(expires_at_the_door);
 }
 
-/* ---- Maps and cancelled tasks -----------------------------------------------------------------
- */
+/* ---- Maps and cancelled tasks ---------------------------------------------------------------- */
 
 struct mapping {
     const backend *b;
@@ -271,8 +265,7 @@ static void test_E05_a_cancelled_wait_for_a_map_loses_nothing(void **state)
     on_every_backend(map_wait_cancelled);
 }
 
-/* ---- A cancellation and a worker that was idle for long ---------------------------------------
- */
+/* ---- A cancellation and a worker that was idle for long -------------------------------------- */
 
 /* Who cancels is held up by a callback, before the pool knows. */
 static int wait_in_callback(yk_future *f, void *arg)
@@ -340,8 +333,7 @@ static void test_S05_a_pool_outlives_a_cancellation_that_takes_its_time(void **s
     on_every_backend(cancelled_and_idle);
 }
 
-/* ---- A forced shutdown and those who submit ---------------------------------------------------
- */
+/* ---- A forced shutdown and those who submit -------------------------------------------------- */
 
 struct crowd {
     const backend *b;

@@ -32,8 +32,7 @@ static void host_once(yk__reactor *r)
     yk__reactor_dispatch(r);
 }
 
-/* ---- Timers ------------------------------------------------------------------------------------
- */
+/* ---- Timers ---------------------------------------------------------------------------------- */
 
 enum { TIMERS = 500 };
 
@@ -147,8 +146,7 @@ static void test_a_timer_that_fires_sets_and_stops_others(void **state)
     yk__reactor_destroy(&r);
 }
 
-/* ---- Posts -------------------------------------------------------------------------------------
- */
+/* ---- Posts ----------------------------------------------------------------------------------- */
 
 enum { POSTERS = 4, POSTS = 20000 };
 
@@ -265,8 +263,7 @@ static void test_park_sees_what_was_posted_before(void **state)
     yk__reactor_destroy(&r);
 }
 
-/* ---- Descriptors --------------------------------------------------------------------------------
- */
+/* ---- Descriptors ----------------------------------------------------------------------------- */
 
 struct pipe_watch {
     yk__watch watch;
@@ -319,8 +316,7 @@ static void test_descriptors_are_watched_until_they_are_not(void **state)
     yk__reactor_destroy(&r);
 }
 
-/* ---- Sources ------------------------------------------------------------------------------------
- */
+/* ---- Sources --------------------------------------------------------------------------------- */
 
 struct counted {
     yk__source source;

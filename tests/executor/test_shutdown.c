@@ -30,8 +30,7 @@ static bool running_row(yk_executor *ex, yk_worker_stats *rows, size_t max, size
     return false;
 }
 
-/* ---- S01 to S03 -------------------------------------------------------------------------------
- */
+/* ---- S01 to S03 ------------------------------------------------------------------------------ */
 
 static void submit_after(const backend *b)
 {
@@ -118,8 +117,7 @@ static void test_S03_shutdown_cancels_what_has_not_begun(void **state)
     on_every_backend(cancel_pending);
 }
 
-/* ---- S04: without waiting ----------------------------------------------------------------------
- */
+/* ---- S04: without waiting -------------------------------------------------------------------- */
 
 static void no_wait(const backend *b)
 {
@@ -147,8 +145,7 @@ static void test_S04_shutdown_without_waiting(void **state)
     on_every_backend(no_wait); /* which finds that it has gone by itself: S11 */
 }
 
-/* ---- S05 ----------------------------------------------------------------------------------------
- */
+/* ---- S05 ------------------------------------------------------------------------------------- */
 
 static void cancel_at_once(const backend *b)
 {

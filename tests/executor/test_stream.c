@@ -365,8 +365,7 @@ static void test_stream_shutdown_frees_jobs_that_wait_for_room(void **state)
     on_every_backend(shut_down);
 }
 
-/* ---- Threads: streams of jobs that are written off, and within one pool ------------------------
- */
+/* ---- Threads: streams of jobs that are written off, and within one pool ---------------------- */
 
 struct stuck {
     struct plan plan;

@@ -30,8 +30,7 @@ static void assert_works(const backend *b, yk_executor *ex)
     yk_future_unref(f);
 }
 
-/* ---- T07: a running job is cancelled ----------------------------------------------------------
- */
+/* ---- T07: a running job is cancelled --------------------------------------------------------- */
 
 /* Blocks in read(); an error of its own says that the call was interrupted. */
 struct reader {
@@ -204,8 +203,7 @@ static void test_T07_a_thread_that_never_returns_is_replaced(void **state)
     on_threads(never_returns);
 }
 
-/* ---- S16: stuck threads do not hold up a shutdown ---------------------------------------------
- */
+/* ---- S16: stuck threads do not hold up a shutdown -------------------------------------------- */
 
 static void stuck_at_shutdown(const backend *b)
 {
@@ -262,8 +260,7 @@ static void test_S16_what_waits_behind_a_stuck_thread_is_done(void **state)
     on_threads(stuck_with_a_queue);
 }
 
-/* ---- T09: the commit point --------------------------------------------------------------------
- */
+/* ---- T09: the commit point ------------------------------------------------------------------- */
 
 /* Commits, or finds out that it may not; its result is what the commit said. */
 struct committer {
@@ -387,8 +384,7 @@ static void test_T09_commit_and_cancellation_race(void **state)
     on_every_backend(commit_race);
 }
 
-/* ---- E19: a job waits for jobs of its own pool ------------------------------------------------
- */
+/* ---- E19: a job waits for jobs of its own pool ----------------------------------------------- */
 
 struct descent {
     yk_executor *ex;
@@ -563,8 +559,7 @@ static void test_T08_a_cancelled_job_cancels_what_it_waits_for(void **state)
     on_threads(cancelled_while_it_waits);
 }
 
-/* ---- E23, E24: whose turn it is ---------------------------------------------------------------
- */
+/* ---- E23, E24: whose turn it is -------------------------------------------------------------- */
 
 /* Notes the order in which jobs run: their number. */
 struct note {
@@ -663,8 +658,7 @@ static void test_E24_a_job_that_has_not_begun_in_time_expires_on_threads(void **
     on_threads(expiry);
 }
 
-/* ---- Starting and ending: what is different where a worker is a thread ------------------------
- */
+/* ---- Starting and ending: what is different where a worker is a thread ----------------------- */
 
 /* Every thread has a copy of its own. */
 struct setting {
@@ -831,8 +825,7 @@ static void test_I07_what_is_set_for_threads_is_not_inherited_from_thread_to_thr
     on_threads(not_added_twice);
 }
 
-/* ---- A program's own handler for faults -------------------------------------------------------
- */
+/* ---- A program's own handler for faults ------------------------------------------------------ */
 
 static _Thread_local sigjmp_buf rescue;
 

@@ -48,8 +48,7 @@ static void close_released(yk_executor *ex, word *w)
     yk_arena_free(w);
 }
 
-/* ---- T01, T02, T03: time limits ----------------------------------------------------------------
- */
+/* ---- T01, T02, T03: time limits -------------------------------------------------------------- */
 
 static void job_timeout(const backend *b)
 {
@@ -238,8 +237,7 @@ static void test_T01_the_limit_counts_from_the_begin(void **state)
     limit_from_the_begin(&on_a_plain_thread);
 }
 
-/* ---- T04, T05: jobs that have not begun ---------------------------------------------------------
- */
+/* ---- T04, T05: jobs that have not begun ------------------------------------------------------ */
 
 static void cancel_queued(const backend *b)
 {

@@ -59,7 +59,7 @@ void scenario_steady(void);
 void scenario_map_chunks(void);
 void scenario_main(void);
 
-/* ---- Of server.c and answers.c ---------------------------------------------------------------- */
+/* ---- Of server.c and answers.c --------------------------------------------------------------- */
 
 void scenario_http(void);
 void scenario_http_answers(void);

@@ -290,8 +290,7 @@ static void test_answers_before_one_whose_client_left(void **state)
     on_loop(half_closed, NULL);
 }
 
-/* ---- Clients that leave -----------------------------------------------------------------------
- */
+/* ---- Clients that leave ---------------------------------------------------------------------- */
 
 static int begin_and_wait(yk_http *h, void *unused)
 {

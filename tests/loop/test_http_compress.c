@@ -102,8 +102,7 @@ static void assert_same(const answer *a, const char *body, size_t len)
     free(text);
 }
 
-/* ---- What is not compressed -------------------------------------------------------------------
- */
+/* ---- What is not compressed ------------------------------------------------------------------ */
 
 static int left_alone(void *arg)
 {
@@ -208,8 +207,7 @@ static void test_a_length_that_was_not_kept_cuts_it(void **state)
     on_loop(against_its_word, NULL);
 }
 
-/* ---- What is -----------------------------------------------------------------------------------
- */
+/* ---- What is --------------------------------------------------------------------------------- */
 
 static int all_sizes(void *arg)
 {
@@ -352,8 +350,7 @@ static void test_flushed_pieces_can_be_read_and_clients_may_leave(void **state)
     on_loop(at_once, NULL);
 }
 
-/* ---- Files, and a client of others' ------------------------------------------------------------
- */
+/* ---- Files, and a client of others' ---------------------------------------------------------- */
 
 static int with_files(void *arg)
 {

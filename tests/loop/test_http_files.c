@@ -11,8 +11,7 @@
 #define HOST "Host: test\r\n"
 #define BIG  ((size_t)3 << 20)
 
-/* ---- A folder to serve ------------------------------------------------------------------------
- */
+/* ---- A folder to serve ----------------------------------------------------------------------- */
 
 static char folder[32], root[48];
 static char *big;
@@ -144,8 +143,7 @@ static void assert_get(yk_stream *c, const char *path, const char *fields, int s
     forget(a);
 }
 
-/* ---- What is not sent -------------------------------------------------------------------------
- */
+/* ---- What is not sent ------------------------------------------------------------------------ */
 
 static int no_folder(void *arg)
 {
@@ -272,8 +270,7 @@ static void test_a_file_that_shrinks_is_no_whole_answer(void **state)
     on_loop(shrink, NULL);
 }
 
-/* ---- What is -----------------------------------------------------------------------------------
- */
+/* ---- What is --------------------------------------------------------------------------------- */
 
 static void assert_field(answer *a, const char *name, const char *expected)
 {
@@ -420,8 +417,7 @@ static void test_conditional_requests(void **state)
     on_loop(conditions, NULL);
 }
 
-/* ---- Ranges ------------------------------------------------------------------------------------
- */
+/* ---- Ranges ---------------------------------------------------------------------------------- */
 
 static int ranges(void *arg)
 {
@@ -467,8 +463,7 @@ static void test_ranges_of_files(void **state)
     on_loop(ranges, NULL);
 }
 
-/* ---- Large ones --------------------------------------------------------------------------------
- */
+/* ---- Large ones ------------------------------------------------------------------------------ */
 
 static void assert_big(yk_stream *c)
 {
@@ -576,8 +571,7 @@ static void test_who_takes_nothing_is_given_up(void **state)
     on_loop(slow_ones, NULL);
 }
 
-/* ---- A client of others' -----------------------------------------------------------------------
- */
+/* ---- A client of others' --------------------------------------------------------------------- */
 
 static int with_curl(void *skipped)
 {

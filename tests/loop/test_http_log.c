@@ -148,8 +148,7 @@ static void test_a_full_disk_costs_lines(void **state)
     assert_ok(yk_http_log_close(log));
 }
 
-/* ---- What stands there ------------------------------------------------------------------------
- */
+/* ---- What stands there ----------------------------------------------------------------------- */
 
 static void test_what_a_client_sends_cannot_forge_a_line(void **state)
 {
@@ -250,8 +249,7 @@ static void test_a_forked_child_logs_too(void **state)
     assert_int_equal(of_parent, 1001);
 }
 
-/* ---- Of a server ------------------------------------------------------------------------------
- */
+/* ---- Of a server ----------------------------------------------------------------------------- */
 
 static int hello(yk_http *h, void *arg)
 {

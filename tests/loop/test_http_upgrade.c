@@ -242,8 +242,7 @@ static void test_over_tls(void **state)
     certificates_remove(&k);
 }
 
-/* ---- A client of others' ----------------------------------------------------------------------
- */
+/* ---- A client of others' --------------------------------------------------------------------- */
 
 static const char script[] =
     "const ws = new WebSocket(process.argv[1], ['chat.1']);"

@@ -82,8 +82,7 @@ static void test_a_worker_that_cannot_start_ends_the_server(void **state)
     }
 }
 
-/* ---- It serves --------------------------------------------------------------------------------
- */
+/* ---- It serves ------------------------------------------------------------------------------- */
 
 static void test_connections_are_served_by_all_workers(void **state)
 {

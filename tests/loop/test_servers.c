@@ -83,8 +83,7 @@ static int ask(uint16_t port)
     return who;
 }
 
-/* ---- U06: worker processes beside busy loops ---------------------------------------------------
- */
+/* ---- U06: worker processes beside busy loops ------------------------------------------------- */
 
 enum { LOOPS = 2 };
 
@@ -184,8 +183,7 @@ static void test_U06_a_worker_has_nothing_of_busy_loops(void **state)
     }
 }
 
-/* ---- U07: a process for each socket ------------------------------------------------------------
- */
+/* ---- U07: a process for each socket ---------------------------------------------------------- */
 
 enum { SLOTS = 3, CONNECTIONS = 30 };
 
