@@ -8,6 +8,8 @@
 #   light        the 99th percentile of the latency of small answers while 32 other connections ask
 #                for nothing but cpu
 #
+# "batch" is yoke with .batch: its loops run as SCHED_BATCH.
+#
 # All take turns in every round, so that a busy minute of the machine hits all alike; what counts is
 # the median of the rounds' ratios. Peers that are not installed are named and left out.
 #
@@ -35,6 +37,11 @@ fi
 
 start_yoke() {
     exec "$build/bench_server" "$1" "$processes"
+}
+
+# With .batch (loop/serve/serve.h).
+start_batch() {
+    exec "$build/bench_server" "$1" "$processes" batch
 }
 
 start_nginx() {
@@ -80,7 +87,7 @@ END
     exec node "$out/node.js" "$1" "$processes"
 }
 
-servers="yoke"
+servers="yoke batch"
 for who in nginx node; do
     if command -v "$who" >/dev/null; then
         servers="$servers $who"
@@ -168,9 +175,12 @@ range() {
 }
 
 ratio() { # kind, peer, what was wanted
-    [ -e "$out/$1-yoke" ] && [ -e "$out/$1-$2" ] || return 0
-    paste "$out/$1-yoke" "$out/$1-$2" | awk '{ print $1 / $2 }' >"$out/ratios"
-    printf '%-40s %7.2f   %s\n' "$1: yoke / $2" "$(median ratios)" "$3"
+    local who
+    for who in yoke batch; do
+        [ -e "$out/$1-$who" ] && [ -e "$out/$1-$2" ] || continue
+        paste "$out/$1-$who" "$out/$1-$2" | awk '{ print $1 / $2 }' >"$out/ratios"
+        printf '%-40s %7.2f   %s\n' "$1: $who / $2" "$(median ratios)" "$3"
+    done
 }
 
 echo "$processes processes, $(nproc) CPUs, $(nginx -v 2>&1 | sed 's/.*nginx/nginx/'), node $(node --version 2>/dev/null)"

@@ -8,6 +8,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -253,8 +254,17 @@ static void allow_term(void)
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+/* This thread alone: others and children begin as usual. Any process may do that to itself. */
+static void run_in_batches(void)
+{
+    struct sched_param param = { 0 };
+    sched_setscheduler(0, SCHED_BATCH | SCHED_RESET_ON_FORK, &param);
+}
+
 static int get_ready(void)
 {
+    if (me.options->batch)
+        run_in_batches();
     me.beat_at = yk_now();
     beat(NULL);
     int err = watch_notify(yk_loop_current());

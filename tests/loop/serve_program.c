@@ -218,6 +218,8 @@ int main(int argc, char **argv)
             o.arg = (char *)value;
         if ((value = value_of(argv[i], "fail_file")))
             fail_file = value;
+        if (strcmp(argv[i], "batch") == 0)
+            o.batch = true;
         if (strcmp(argv[i], "nothing") == 0 || strcmp(argv[i], "http") == 0)
             o.connection = NULL;
         if (strcmp(argv[i], "http") == 0 || strcmp(argv[i], "both") == 0)

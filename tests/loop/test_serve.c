@@ -3,6 +3,7 @@
 #include "serving.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,6 +101,21 @@ static void test_connections_are_served_by_all_workers(void **state)
         close(fds[i]);
     served_signal(&s, SIGINT);
     served_exits(&s, 0);
+}
+
+static void test_loops_run_as_batches_where_that_is_wanted(void **state)
+{
+    (void)state;
+    for (int batch = 0; batch < 2; batch++) {
+        served s;
+        SERVE(&s, ANYWHERE, batch ? "batch" : "workers=1");
+        int fd = dial(s.address);
+        int policy = sched_getscheduler(who(fd, NULL));
+        assert_int_equal(policy, batch ? SCHED_BATCH | SCHED_RESET_ON_FORK : sched_getscheduler(0));
+        close(fd);
+        served_signal(&s, SIGTERM);
+        served_exits(&s, 0);
+    }
 }
 
 static void test_TERM_finishes_what_runs_and_takes_no_more(void **state)
@@ -236,6 +252,7 @@ int main(int argc, char **argv)
         SERVING_TEST(test_an_address_that_is_taken_is_refused),
         SERVING_TEST(test_a_worker_that_cannot_start_ends_the_server),
         SERVING_TEST(test_connections_are_served_by_all_workers),
+        SERVING_TEST(test_loops_run_as_batches_where_that_is_wanted),
         SERVING_TEST(test_TERM_finishes_what_runs_and_takes_no_more),
         SERVING_TEST(test_what_does_not_end_is_cancelled_at_the_deadline),
         SERVING_TEST(test_a_second_TERM_ends_it_at_once),
