@@ -16,6 +16,7 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 #ifdef __SANITIZE_THREAD__
+#include <pthread.h>
 #include <sanitizer/tsan_interface.h>
 #endif
 
@@ -60,6 +61,13 @@ void yk__coro_before_switch(yk__coro *from, yk__coro *to, bool for_good)
 #ifdef __SANITIZE_THREAD__
     if (!from->fiber)
         from->fiber = __tsan_get_current_fiber();
+    /* A signal that finds a fiber outside a blocking call is put off to the fiber's next
+     * intercepted call: those of one that is left for the last time would never be handled, and a
+     * loop would wait for a SIGCHLD that came. This call is such a one, and what comes after it
+     * waits in the kernel until the next fiber runs. */
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &from->signals);
     __tsan_switch_to_fiber(to->fiber, 0);
 #endif
 }
@@ -70,6 +78,9 @@ void yk__coro_after_switch(yk__coro *now_running)
 #ifdef __SANITIZE_ADDRESS__
     yk__coro *from = now_running->came_from;
     __sanitizer_finish_switch_fiber(now_running->fake_stack, &from->bottom, &from->size);
+#endif
+#ifdef __SANITIZE_THREAD__
+    pthread_sigmask(SIG_SETMASK, &now_running->came_from->signals, NULL);
 #endif
 }
 

@@ -15,6 +15,7 @@
 #ifndef YOKE_LOOP_CORO_H
 #define YOKE_LOOP_CORO_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -35,6 +36,9 @@ typedef struct yk__coro {
     void *fake_stack;
     void *fiber;
     struct yk__coro *came_from;
+#ifdef __SANITIZE_THREAD__
+    sigset_t signals; /* the thread's mask, which is closed during a switch */
+#endif
 } yk__coro;
 
 /* `stack` is the low end of `size` bytes that the caller owns. */

@@ -80,19 +80,6 @@ void support_pause(void)
 
 /* ---- Sanitizers ------------------------------------------------------------------------------ */
 
-#ifdef __SANITIZE_THREAD__
-/* What the thread sanitizer cannot see: the lock of the C library's locales; and descriptors that
- * libuv closed by a bare system call, whose numbers are had again by those who look at /proc. */
-const char *__tsan_default_suppressions(void);
-const char *__tsan_default_suppressions(void)
-{
-    return "race:_nl_unload_locale\n"
-           "race:__freelocale\n"
-           "race:^read_file$\n"
-           "race:yk__channel_map\n"; /* memfd_create is unknown to it, and numbers come again */
-}
-#endif
-
 /* ---- The watchdog --------------------------------------------------------------------------- */
 
 /* Written by the main thread, read by the watchdog. */
