@@ -46,10 +46,10 @@ int main(int argc, char **argv)
     char address[40];
     int workers = argc >= 3 ? atoi(argv[2]) : 0;
     if (workers < 1) {
-        fprintf(stderr, "usage: bench_server PORT PROCESSES [batch]\n");
+        fprintf(stderr, "usage: bench_server PORT PROCESSES [punctual]\n");
         return 2;
     }
     snprintf(address, sizeof address, "127.0.0.1:%d", atoi(argv[1]));
     return yk_serve(argc, argv, .listen = YK_ADDRESSES(address), .workers = workers, .http = &web,
-                    .batch = argc > 3, .log_fd = -1);
+                    .punctual = argc > 3, .log_fd = -1);
 }

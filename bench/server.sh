@@ -8,7 +8,7 @@
 #   light        the 99th percentile of the latency of small answers while 32 other connections ask
 #                for nothing but cpu
 #
-# "batch" is yoke with .batch: its loops run as SCHED_BATCH.
+# "punctual" is yoke with .punctual: its loops stay SCHED_OTHER however busy they are.
 #
 # All take turns in every round, so that a busy minute of the machine hits all alike; what counts is
 # the median of the rounds' ratios. Peers that are not installed are named and left out.
@@ -39,9 +39,9 @@ start_yoke() {
     exec "$build/bench_server" "$1" "$processes"
 }
 
-# With .batch (loop/serve/serve.h).
-start_batch() {
-    exec "$build/bench_server" "$1" "$processes" batch
+# See loop/serve/serve.h.
+start_punctual() {
+    exec "$build/bench_server" "$1" "$processes" punctual
 }
 
 start_nginx() {
@@ -87,7 +87,7 @@ END
     exec node "$out/node.js" "$1" "$processes"
 }
 
-servers="yoke batch"
+servers="yoke punctual"
 for who in nginx node; do
     if command -v "$who" >/dev/null; then
         servers="$servers $who"
@@ -176,7 +176,7 @@ range() {
 
 ratio() { # kind, peer, what was wanted
     local who
-    for who in yoke batch; do
+    for who in yoke punctual; do
         [ -e "$out/$1-$who" ] && [ -e "$out/$1-$2" ] || continue
         paste "$out/$1-$who" "$out/$1-$2" | awk '{ print $1 / $2 }' >"$out/ratios"
         printf '%-40s %7.2f   %s\n' "$1: $who / $2" "$(median ratios)" "$3"

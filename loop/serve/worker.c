@@ -8,7 +8,6 @@
 
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -23,6 +22,7 @@
 #include "../signal.h"
 #include "../sync.h"
 #include "board.h"
+#include "scheduling.h"
 #include "shared_pool.h"
 
 #define EMPTY_MS        500  /* at the most, to accept what waits when nobody comes after it */
@@ -51,6 +51,7 @@ static struct {
     yk__watch notify;
     bool notified; /* and `notified` is yet to be called */
     uint64_t beat_at;
+    yk__scheduling scheduling;
 } me;
 
 /* ---- For the program ------------------------------------------------------------------------- */
@@ -138,6 +139,8 @@ static void beat(void *unused)
         set(&page->most_lag_ns, lag);
     set(&page->waiting, jobs_waiting());
     atomic_fetch_add_explicit(&page->beats, 1, memory_order_relaxed);
+    if (!me.options->punctual)
+        yk__scheduling_look(&me.scheduling, now);
     me.beat_at = now + beat_interval();
     yk_call_at(me.beat_at, beat, unused, NULL);
 }
@@ -254,17 +257,8 @@ static void allow_term(void)
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-/* This thread alone: others and children begin as usual. Any process may do that to itself. */
-static void run_in_batches(void)
-{
-    struct sched_param param = { 0 };
-    sched_setscheduler(0, SCHED_BATCH | SCHED_RESET_ON_FORK, &param);
-}
-
 static int get_ready(void)
 {
-    if (me.options->batch)
-        run_in_batches();
     me.beat_at = yk_now();
     beat(NULL);
     int err = watch_notify(yk_loop_current());

@@ -65,6 +65,15 @@ static void hang(void)
         pause();
 }
 
+/* The loop computes, and turns, until the file is there; how often it turned. */
+static unsigned long long be_busy(const char *file)
+{
+    unsigned long long turns = 0;
+    while (!is_there(file) && ++turns)
+        yk_yield();
+    return turns;
+}
+
 static void obey(yk_stream *s, const char *line)
 {
     char text[64];
@@ -86,6 +95,8 @@ static void obey(yk_stream *s, const char *line)
         raise(SIGKILL);
     } else if (strcmp(line, "hang") == 0) {
         hang();
+    } else if (strncmp(line, "busy ", 5) == 0) {
+        answer_number(s, be_busy(line + 5));
     } else {
         answer(s, line);
     }
@@ -218,8 +229,8 @@ int main(int argc, char **argv)
             o.arg = (char *)value;
         if ((value = value_of(argv[i], "fail_file")))
             fail_file = value;
-        if (strcmp(argv[i], "batch") == 0)
-            o.batch = true;
+        if (strcmp(argv[i], "punctual") == 0)
+            o.punctual = true;
         if (strcmp(argv[i], "nothing") == 0 || strcmp(argv[i], "http") == 0)
             o.connection = NULL;
         if (strcmp(argv[i], "http") == 0 || strcmp(argv[i], "both") == 0)

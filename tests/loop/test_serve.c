@@ -1,6 +1,7 @@
 /* A server of several processes, from outside: it is a program that is started, talked to, and sent
  * signals. */
 #include "serving.h"
+#include "support/support.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ANYWHERE "listen=127.0.0.1:0"
@@ -103,19 +105,63 @@ static void test_connections_are_served_by_all_workers(void **state)
     served_exits(&s, 0);
 }
 
-static void test_loops_run_as_batches_where_that_is_wanted(void **state)
+static int class_of(pid_t pid)
+{
+    return sched_getscheduler(pid) & ~SCHED_RESET_ON_FORK;
+}
+
+/* The worker's, until it is this; for ever, then the watchdog tells. */
+static void await_class(pid_t pid, int policy)
+{
+    while (class_of(pid) != policy)
+        support_pause();
+}
+
+static void send_busy(int fd, const char *until)
+{
+    char line[160];
+    snprintf(line, sizeof line, "busy %s\n", in_folder(until));
+    assert_true(write(fd, line, strlen(line)) == (ssize_t)strlen(line));
+}
+
+static void test_a_busy_loop_runs_as_a_batch(void **state)
 {
     (void)state;
-    for (int batch = 0; batch < 2; batch++) {
-        served s;
-        SERVE(&s, ANYWHERE, batch ? "batch" : "workers=1");
-        int fd = dial(s.address);
-        int policy = sched_getscheduler(who(fd, NULL));
-        assert_int_equal(policy, batch ? SCHED_BATCH | SCHED_RESET_ON_FORK : sched_getscheduler(0));
-        close(fd);
-        served_signal(&s, SIGTERM);
-        served_exits(&s, 0);
-    }
+    served s;
+    SERVE(&s, ANYWHERE, "workers=1", "hang_ms=2000");
+    int fd = dial(s.address);
+    pid_t worker = who(fd, NULL);
+    await_class(worker, SCHED_OTHER);
+    send_busy(fd, "rest");
+    await_class(worker, SCHED_BATCH);
+    touch(in_folder("rest"));
+    await_class(worker, SCHED_OTHER);
+    close(fd);
+    served_signal(&s, SIGTERM);
+    served_exits(&s, 0);
+}
+
+/* It beats every 250 ms, and looks then. */
+static void test_a_punctual_loop_never_does(void **state)
+{
+    (void)state;
+    served s;
+    clockid_t clock;
+    struct timespec cpu;
+    SERVE(&s, ANYWHERE, "workers=1", "hang_ms=2000", "punctual");
+    int fd = dial(s.address);
+    pid_t worker = who(fd, NULL);
+    assert_int_equal(clock_getcpuclockid(worker, &clock), 0);
+    send_busy(fd, "rest of the punctual");
+    do {
+        support_pause();
+        assert_int_equal(clock_gettime(clock, &cpu), 0);
+    } while (cpu.tv_sec < 1);
+    assert_int_equal(class_of(worker), SCHED_OTHER);
+    touch(in_folder("rest of the punctual"));
+    close(fd);
+    served_signal(&s, SIGTERM);
+    served_exits(&s, 0);
 }
 
 static void test_TERM_finishes_what_runs_and_takes_no_more(void **state)
@@ -252,7 +298,8 @@ int main(int argc, char **argv)
         SERVING_TEST(test_an_address_that_is_taken_is_refused),
         SERVING_TEST(test_a_worker_that_cannot_start_ends_the_server),
         SERVING_TEST(test_connections_are_served_by_all_workers),
-        SERVING_TEST(test_loops_run_as_batches_where_that_is_wanted),
+        SERVING_TEST(test_a_busy_loop_runs_as_a_batch),
+        SERVING_TEST(test_a_punctual_loop_never_does),
         SERVING_TEST(test_TERM_finishes_what_runs_and_takes_no_more),
         SERVING_TEST(test_what_does_not_end_is_cancelled_at_the_deadline),
         SERVING_TEST(test_a_second_TERM_ends_it_at_once),
