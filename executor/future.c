@@ -20,6 +20,7 @@
 #include "backtrace.h"
 #include "promise.h"
 #include "trace_events.h"
+#include "reactor.h"
 #include "ring.h"
 #include "uses.h"
 
@@ -143,7 +144,9 @@ bool yk_future_cancel_requested(const yk_future *f)
 
 static void run_callback(yk_future *f, yk_future_fn fn, void *arg)
 {
+    bool lazily = yk__reactor_post_lazily(false); /* it may post what is no result */
     int err = fn(f, arg);
+    yk__reactor_post_lazily(lazily);
     if (err < 0)
         yk__log("a future's callback failed: %s", yk_strerror(err));
 }

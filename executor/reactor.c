@@ -83,11 +83,29 @@ static _Thread_local struct {
     uint32_t parked;
 } woken;
 
+static _Thread_local bool lazily;
+
+bool yk__reactor_post_lazily(bool now)
+{
+    bool before = lazily;
+    lazily = now;
+    return before;
+}
+
+static void backlog_behind(yk__reactor *r)
+{
+    if (!atomic_load_explicit(&r->behind, memory_order_relaxed))
+        atomic_store_explicit(&r->behind, true, memory_order_relaxed);
+}
+
 static void wake_if_parked(yk__reactor *r)
 {
+    if (lazily)
+        backlog_behind(r);
     /* Sequentially consistent against yk__reactor_park(). */
     uint32_t parked = atomic_load(&r->parked);
-    if (!(parked & 1) || (woken.reactor == r->id && woken.parked == parked))
+    if (!(parked & 1) || (lazily && (parked & YK__DOZES)) ||
+        (woken.reactor == r->id && woken.parked == parked))
         return;
     woken.reactor = r->id;
     woken.parked = parked;
@@ -125,6 +143,7 @@ static bool drain_inbox(yk__reactor *r)
     while (queue) {
         yk__post *post = queue;
         queue = post->next;
+        r->came++;
         post->run(post);
     }
     return true;
@@ -182,11 +201,14 @@ void yk__reactor_timer_stop(yk__reactor *r, yk__timer *t)
         settle_at(r, i, last);
 }
 
-/* Has the timerfd ring at the earliest deadline; a system call only where that has changed for an
- * earlier one. A timer that was stopped lets it ring for nothing, once. */
-static void arm_timer_fd(yk__reactor *r)
+/* Has the timerfd ring at the earliest deadline, `latest` if there is none before; a system call
+ * only where that has changed for an earlier one. A timer that was stopped lets it ring for
+ * nothing, once. */
+static void arm_timer_fd(yk__reactor *r, uint64_t latest)
 {
     uint64_t earliest = r->heap_len ? r->heap[1]->deadline : YK_FOREVER;
+    if (earliest > latest)
+        earliest = latest;
     if (earliest >= r->timer_set_for)
         return;
     struct itimerspec when = {
@@ -204,7 +226,7 @@ static void arm_timer_fd(yk__reactor *r)
 static void arm_if_parked(yk__reactor *r)
 {
     if (atomic_load_explicit(&r->parked, memory_order_relaxed) & 1)
-        arm_timer_fd(r);
+        arm_timer_fd(r, YK_FOREVER);
 }
 
 /* Makes room for one more beside those that are reserved, whether these are in the heap or not. */
@@ -415,13 +437,29 @@ static bool stays_awake(yk__reactor *r)
     return false;
 }
 
+/* When a doze would end; YK_FOREVER: it is not the time for one. */
+static uint64_t doze_until(yk__reactor *r)
+{
+    uint32_t came = r->came;
+    r->came = 0;
+    if (!atomic_load_explicit(&r->behind, memory_order_relaxed))
+        return YK_FOREVER;
+    atomic_store_explicit(&r->behind, false, memory_order_relaxed);
+    uint64_t now = yk_now(), passed = now - r->counted_at;
+    r->counted_at = now;
+    return (uint64_t)came * YK__DOZE >= 2 * passed ? now + YK__DOZE : YK_FOREVER;
+}
+
 bool yk__reactor_park(yk__reactor *r)
 {
     yk__reactor_catch_up(r);
     if (stays_awake(r) || has_arrived(r))
         return false;
-    arm_timer_fd(r);
+    uint64_t until = doze_until(r);
+    arm_timer_fd(r, until);
     uint32_t parked = atomic_load_explicit(&r->parked, memory_order_relaxed) + 1;
+    if (until != YK_FOREVER)
+        parked |= YK__DOZES;
     atomic_store(&r->parked, parked);
     bool arrived = announce(r, parked);
     arrived |= atomic_load(&r->inbox) != NULL;
@@ -437,8 +475,9 @@ void yk__reactor_unpark(yk__reactor *r)
     uint32_t parked = atomic_load_explicit(&r->parked, memory_order_relaxed);
     if (!(parked & 1))
         return;
-    atomic_store_explicit(&r->parked, parked + 1, memory_order_relaxed);
-    announce(r, parked + 1);
+    parked = (parked | YK__DOZES) + 1;
+    atomic_store_explicit(&r->parked, parked, memory_order_relaxed);
+    announce(r, parked);
 }
 
 /* Worker processes have this descriptor too, and with it the flag O_NONBLOCK of what it is open

@@ -416,6 +416,7 @@ static bool drain(remote *r)
     }
     if (atomic_load_explicit(&r->ch->up.retiring, memory_order_relaxed))
         r->wants_out = r->held = true;
+    uint32_t before = r->drained;
     /* Results are handed out one by one, and what is called may drain some itself. */
     while ((int32_t)(finished - r->drained) > 0 && !r->dead) {
         if ((int32_t)(finished - r->drained) > AHEAD)
@@ -423,6 +424,9 @@ static bool drain(remote *r)
         if (!drain_one(r))
             break;
     }
+    r->reactor->came += r->drained - before;
+    if (r->open > YK__BACKLOG)
+        atomic_store_explicit(&r->reactor->behind, true, memory_order_relaxed);
     if (!r->dead)
         front_changed(r);
     return true;

@@ -114,6 +114,7 @@ struct thread {
     /* Its own. */
     yk__pace pace;
     bool single;   /* the last burst was of one job */
+    bool behind;   /* a backlog, behind the job that it runs: see reactor.h */
     bool slower;   /* it was slower than those before it */
     bool relieved; /* it stood guard for nothing, and has done no job since */
     uint64_t no_spin_until;
@@ -254,8 +255,8 @@ static inline thread_job *yk__thread_job_of(yk__queued *q)
 
 void yk__tq_push(thread_pool *p, thread_job *job);
 
-/* The next job, NULL if there is none; *more: there are others. */
-thread_job *yk__tq_take(thread_pool *p, bool *more);
+/* The next job, NULL if there is none; *more: there are others, of which *behind, at the least. */
+thread_job *yk__tq_take(thread_pool *p, bool *more, size_t *behind);
 
 /* Takes out all that wait, as a list by `queued.next`. */
 yk__queued *yk__tq_take_all(thread_pool *p);

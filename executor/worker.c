@@ -18,6 +18,7 @@
 #include "lifeline.h"
 #include "pace.h"
 #include "park.h"
+#include "reactor.h"
 #include "ring.h"
 #include "worker_spec.h"
 
@@ -57,15 +58,28 @@ static struct {
 /* ---- Signals to and from the parent --------------------------------------------------------- */
 
 /* After something was published with sequential consistency. */
-static void wake_parent(void)
+static void wake(uint32_t parked)
 {
-    uint32_t parked = atomic_load(&w.ch->down.parked);
     if (!(parked & 1) || parked == atomic_load_explicit(&w.woken, memory_order_relaxed))
         return;
     atomic_store_explicit(&w.woken, parked, memory_order_relaxed);
     uint64_t one = 1;
     ssize_t n = write(w.wake_fd, &one, sizeof one);
     (void)n; /* EAGAIN: it is readable as it is */
+}
+
+static void wake_parent(void)
+{
+    wake(atomic_load(&w.ch->down.parked));
+}
+
+/* One that dozes comes by itself, and before this worker runs out of jobs (reactor.h). */
+static void tell_of_result(void)
+{
+    uint32_t parked = atomic_load(&w.ch->down.parked);
+    if (!(parked & YK__DOZES) ||
+        atomic_load_explicit(&w.ch->down.submitted, memory_order_relaxed) - w.taken < YK__BACKLOG)
+        wake(parked);
 }
 
 void yk__worker_call_attention(void)
@@ -239,7 +253,7 @@ static void publish(const yk_job *job, int code)
         memcpy(r->inline_result, job->message, r->len);
     w.rooms_used += in_room;
     atomic_store(&w.ch->up.finished, ++w.finished);
-    wake_parent();
+    tell_of_result();
 }
 
 /* The kernel's tick: 1 to 10 ms fine, and a fifth of what yk_now() costs. */

@@ -263,6 +263,95 @@ static void test_park_sees_what_was_posted_before(void **state)
     yk__reactor_destroy(&r);
 }
 
+/* ---- Dozing ---------------------------------------------------------------------------------- */
+
+enum { RESULTS = 1000 };
+
+/* Until results have come fast enough, each with a backlog behind it. */
+static void fall_into_a_doze(yk__reactor *r)
+{
+    static yk__post posts[RESULTS];
+    yk__reactor_post_lazily(true);
+    for (;;) {
+        for (int i = 0; i < RESULTS; i++) {
+            posts[i].run = run_nothing;
+            yk__reactor_post(r, &posts[i]);
+        }
+        assert_true(yk__reactor_turn(r));
+        assert_true(yk__reactor_park(r));
+        if (atomic_load(&r->parked) & YK__DOZES)
+            break;
+        yk__reactor_unpark(r);
+    }
+    yk__reactor_post_lazily(false);
+}
+
+static bool is_readable(int fd)
+{
+    struct pollfd p = { .fd = fd, .events = POLLIN };
+    return poll(&p, 1, 0) == 1;
+}
+
+static void wake_up_again(yk__reactor *r)
+{
+    yk__reactor_unpark(r);
+    assert_int_equal(atomic_load(&r->parked) & (YK__DOZES | 1), 0);
+    yk__reactor_clear_wake(r);
+    yk__reactor_dispatch(r);
+}
+
+static void test_who_dozes_is_woken_by_all_but_results_with_a_backlog(void **state)
+{
+    (void)state;
+    yk__reactor r;
+    yk__post post = { NULL, run_nothing };
+    open_reactor(&r);
+    for (int lazily = 0; lazily < 2; lazily++) {
+        fall_into_a_doze(&r);
+        yk__reactor_post_lazily(lazily);
+        yk__reactor_post(&r, &post);
+        yk__reactor_post_lazily(false);
+        assert_int_equal(is_readable(r.wake_fd), !lazily);
+        wake_up_again(&r);
+        assert_true(yk__reactor_turn(&r));
+    }
+    yk__reactor_destroy(&r);
+}
+
+static void test_who_dozes_wakes_by_himself(void **state)
+{
+    (void)state;
+    yk__reactor r;
+    open_reactor(&r);
+    fall_into_a_doze(&r);
+    struct pollfd p = { .fd = r.poll_fd, .events = POLLIN };
+    assert_int_equal(poll(&p, 1, -1), 1); /* the test's watchdog tells if it does not */
+    wake_up_again(&r);
+    yk__reactor_destroy(&r);
+}
+
+/* Not even when results come fast. */
+static void test_nobody_dozes_without_a_backlog(void **state)
+{
+    (void)state;
+    yk__reactor r;
+    open_reactor(&r);
+    fall_into_a_doze(&r);
+    wake_up_again(&r);
+    for (int i = 0; i < 10; i++) {
+        yk__post posts[100];
+        for (size_t k = 0; k < COUNT_OF(posts); k++) {
+            posts[k].run = run_nothing;
+            yk__reactor_post(&r, &posts[k]);
+        }
+        assert_true(yk__reactor_turn(&r));
+        assert_true(yk__reactor_park(&r));
+        assert_int_equal(atomic_load(&r.parked) & YK__DOZES, 0);
+        yk__reactor_unpark(&r);
+    }
+    yk__reactor_destroy(&r);
+}
+
 /* ---- Descriptors ----------------------------------------------------------------------------- */
 
 struct pipe_watch {
@@ -468,6 +557,9 @@ int main(void)
         TEST(test_posts_of_many_threads_run_in_the_order_of_each),
         TEST(test_a_post_posts_itself),
         TEST(test_park_sees_what_was_posted_before),
+        TEST(test_who_dozes_is_woken_by_all_but_results_with_a_backlog),
+        TEST(test_who_dozes_wakes_by_himself),
+        TEST(test_nobody_dozes_without_a_backlog),
         TEST(test_descriptors_are_watched_until_they_are_not),
         TEST(test_a_source_may_remove_any_in_its_turn),
         TEST(test_a_source_wakes_the_reactor_that_sleeps),

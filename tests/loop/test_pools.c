@@ -3,7 +3,9 @@
 #include "common.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
+#include "executor/arena.h"
 #include "executor/executor.h"
 #include "executor/init.h"
 
@@ -55,6 +57,61 @@ static void test_a_task_awaits_the_jobs_of_either_pool(void **state)
     (void)state;
     assert_int_equal(run_task(process_pool_in_a_task, NULL), 0);
     assert_int_equal(run_task(thread_pool_in_a_task, NULL), 0);
+}
+
+/* ---- Results with a backlog behind them ------------------------------------------------------ */
+
+enum { BRIEF = 40, BEHIND = 10 };
+
+static int compute_briefly(yk_job *job)
+{
+    (void)job;
+    for (volatile int i = 0; i < 20000; i++)
+        ;
+    return 0;
+}
+
+static int wait_for_word(yk_job *job)
+{
+    _Atomic int *go = *(_Atomic int *const *)yk_job_arg(job);
+    while (!atomic_load(go))
+        usleep(100);
+    return 0;
+}
+
+/* The results of brief jobs, while the only worker is in one that does not end. */
+static void await_brief_ones(yk_executor *pool, _Atomic int *go)
+{
+    yk_future *jobs[BRIEF + 1 + BEHIND];
+    for (int i = 0; i < BRIEF + 1 + BEHIND; i++)
+        jobs[i] = i == BRIEF ? yk_submit(pool, wait_for_word, &go, sizeof go)
+                             : yk_submit(pool, compute_briefly, NULL, 0);
+    for (int i = 0; i < BRIEF + 1 + BEHIND; i++) {
+        if (i == BRIEF)
+            atomic_store(go, 1);
+        assert_int_equal(yk_await(jobs[i]), 0);
+        yk_future_unref(jobs[i]);
+    }
+    atomic_store(go, 0);
+}
+
+static int keep_a_worker_busy(void *processes)
+{
+    yk_executor *pool = processes ? yk_process_pool(.workers = 1) : yk_thread_pool(.workers = 1);
+    _Atomic int *go = yk_arena_alloc(sizeof *go);
+    assert_non_null(go);
+    atomic_init(go, 0);
+    for (int round = 0; round < (SLOWLY ? 5 : 50); round++)
+        await_brief_ones(pool, go);
+    yk_arena_free(go);
+    return yk_executor_close(pool);
+}
+
+static void test_a_result_does_not_wait_for_the_jobs_behind_it(void **state)
+{
+    (void)state;
+    assert_int_equal(run_task(keep_a_worker_busy, NULL), 0);
+    assert_int_equal(run_task(keep_a_worker_busy, &(int){ 0 }), 0);
 }
 
 /* What tells one thread of one process from all others: its kernel id. */
@@ -273,6 +330,7 @@ int main(void)
         return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_task_awaits_the_jobs_of_either_pool),
+        cmocka_unit_test(test_a_result_does_not_wait_for_the_jobs_behind_it),
         cmocka_unit_test(test_A01_a_job_runs_elsewhere_and_its_result_comes_back),
         cmocka_unit_test(test_jobs_in_flight_keep_uv_run_going),
         cmocka_unit_test(test_A28_P29_jobs_in_flight_fail_when_their_loop_is_closed),
