@@ -144,7 +144,7 @@ bool yk_future_cancel_requested(const yk_future *f)
 
 static void run_callback(yk_future *f, yk_future_fn fn, void *arg)
 {
-    bool lazily = yk__reactor_post_lazily(false); /* it may post what is no result */
+    yk__debt *lazily = yk__reactor_post_lazily(NULL); /* it may post what is no result */
     int err = fn(f, arg);
     yk__reactor_post_lazily(lazily);
     if (err < 0)

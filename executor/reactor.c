@@ -46,6 +46,7 @@ int yk__reactor_init(yk__reactor *r)
     *r = (yk__reactor){ .wake_fd = -1, .poll_fd = -1, .timer_fd = -1 };
     r->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
     r->timer_set_for = YK_FOREVER;
+    yk__doze_join(r);
     int err = open_descriptors(r);
     if (err)
         yk__reactor_destroy(r);
@@ -67,6 +68,7 @@ void yk__reactor_destroy(yk__reactor *r)
     }
     while (yk__reactor_turn(r)) /* posts from those who did not know yet */
         ;
+    yk__doze_leave(r);
     close_if_open(r->wake_fd);
     close_if_open(r->poll_fd);
     close_if_open(r->timer_fd);
@@ -83,12 +85,13 @@ static _Thread_local struct {
     uint32_t parked;
 } woken;
 
-static _Thread_local bool lazily;
+/* Where this thread leaves word of what it puts off, NULL: it does not. */
+static _Thread_local yk__debt *lazily;
 
-bool yk__reactor_post_lazily(bool now)
+yk__debt *yk__reactor_post_lazily(yk__debt *debt)
 {
-    bool before = lazily;
-    lazily = now;
+    yk__debt *before = lazily;
+    lazily = debt;
     return before;
 }
 
@@ -98,14 +101,11 @@ static void backlog_behind(yk__reactor *r)
         atomic_store_explicit(&r->behind, true, memory_order_relaxed);
 }
 
-static void wake_if_parked(yk__reactor *r)
+void yk__reactor_wake(yk__reactor *r)
 {
-    if (lazily)
-        backlog_behind(r);
     /* Sequentially consistent against yk__reactor_park(). */
     uint32_t parked = atomic_load(&r->parked);
-    if (!(parked & 1) || (lazily && (parked & YK__DOZES)) ||
-        (woken.reactor == r->id && woken.parked == parked))
+    if (!(parked & 1) || (woken.reactor == r->id && woken.parked == parked))
         return;
     woken.reactor = r->id;
     woken.parked = parked;
@@ -119,13 +119,21 @@ static void wake_if_parked(yk__reactor *r)
     (void)n; /* EAGAIN: the counter is full, so it is readable */
 }
 
+/* Whether it dozes, and will be woken when the backlog is gone. */
+static bool may_doze_on(yk__reactor *r)
+{
+    backlog_behind(r);
+    return (atomic_load(&r->parked) & YK__DOZES) && yk__doze_owe(lazily, r);
+}
+
 void yk__reactor_post(yk__reactor *r, yk__post *post)
 {
     post->next = atomic_load_explicit(&r->inbox, memory_order_relaxed);
     while (!atomic_compare_exchange_weak_explicit(&r->inbox, &post->next, post,
                                                   memory_order_seq_cst, memory_order_relaxed))
         ;
-    wake_if_parked(r);
+    if (!lazily || !may_doze_on(r))
+        yk__reactor_wake(r);
 }
 
 static bool drain_inbox(yk__reactor *r)
@@ -442,7 +450,7 @@ static uint64_t doze_until(yk__reactor *r)
 {
     uint32_t came = r->came;
     r->came = 0;
-    if (!atomic_load_explicit(&r->behind, memory_order_relaxed))
+    if (!r->has_place || !atomic_load_explicit(&r->behind, memory_order_relaxed))
         return YK_FOREVER;
     atomic_store_explicit(&r->behind, false, memory_order_relaxed);
     uint64_t now = yk_now(), passed = now - r->counted_at;

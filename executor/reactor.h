@@ -31,8 +31,9 @@
  * more than YK__BACKLOG jobs waiting behind it, the reactor dozes: it says so in `parked`
  * (YK__DOZES), and wakes by itself after YK__DOZE. A worker that has a result then, and so many
  * jobs still to do, does not wake it; whoever has less to do, or anything else to say, does. So no
- * worker runs dry, and a result is late by YK__DOZE at most, whatever its worker does next. The
- * kernel's network drivers moderate their interrupts in the same way (NAPI).
+ * worker runs dry, and a result is late by YK__DOZE at most, whatever its worker does next. Not
+ * every result of a thread is waited for, so threads keep account of whom they did not wake
+ * (doze.h). The kernel's network drivers moderate their interrupts in the same way (NAPI).
  */
 #ifndef YOKE_EXECUTOR_REACTOR_H
 #define YOKE_EXECUTOR_REACTOR_H
@@ -42,6 +43,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <sys/types.h>
+
+#include "doze.h"
 #include "pace.h"
 
 #define YK__DOZES   2u /* in `parked`, of a sleep; a number of a sleep has its lowest bit set */
@@ -120,6 +124,9 @@ typedef struct yk__reactor {
     uint64_t timer_set_for; /* what timer_fd is set to, YK_FOREVER if not at all */
     uint32_t came;          /* posts and results, since it last parked */
     uint64_t counted_at;    /* when that was, if there was a backlog then */
+    unsigned place;         /* of doze.c, if it has one */
+    bool has_place;
+    pid_t joined_in;
     /* The host's, or NULL: a source has become busy, perhaps while nobody runs the host. */
     void (*roused)(struct yk__reactor *r);
 } yk__reactor;
@@ -135,9 +142,12 @@ void yk__reactor_set_current(yk__reactor *r);
  * thread, lock-free. */
 void yk__reactor_post(yk__reactor *r, yk__post *post);
 
-/* What this thread posts from now on need not wake a reactor that dozes, or must again. Returns
- * what was so before. */
-bool yk__reactor_post_lazily(bool lazily);
+/* What this thread posts from now on need not wake a reactor that dozes, but leaves word of it
+ * there (doze.h); NULL: it must again. Returns what was so before. */
+yk__debt *yk__reactor_post_lazily(yk__debt *debt);
+
+/* Wakes it if it sleeps. Any thread. */
+void yk__reactor_wake(yk__reactor *r);
 
 /* Calls `later`, and forgets it. */
 static inline void yk__reactor_catch_up(yk__reactor *r)

@@ -224,6 +224,7 @@ struct thread_pool {
     alignas(YK__CACHE_LINE) _Atomic uint32_t waking;
     _Atomic bool guard; /* somebody stands guard, or is on his way: thread_guard.c */
     _Atomic bool left;  /* jobs are ready; written under the lock; a hint */
+    yk__debt debt;      /* to a loop that dozes */
     _Atomic uint64_t idle[YK__IDLE_WORDS];
 
     alignas(YK__CACHE_LINE) pthread_mutex_t lock; /* guards what follows */
@@ -251,12 +252,20 @@ static inline thread_job *yk__thread_job_of(yk__queued *q)
     return (thread_job *)((char *)q - offsetof(thread_job, queued));
 }
 
+/* Under the lock. */
+static inline bool yk__thread_backlog(const thread_pool *p)
+{
+    return p->ready.length >=
+           (size_t)YK__BACKLOG * atomic_load_explicit(&p->serving, memory_order_relaxed);
+}
+
 /* ---- thread_queue.c ------------------------------------------------------------------------- */
 
 void yk__tq_push(thread_pool *p, thread_job *job);
 
-/* The next job, NULL if there is none; *more: there are others, of which *behind, at the least. */
-thread_job *yk__tq_take(thread_pool *p, bool *more, size_t *behind);
+/* The next job, NULL if there is none; *more: there are others; *behind: so many that a loop need
+ * not be woken for the result. */
+thread_job *yk__tq_take(thread_pool *p, bool *more, bool *behind);
 
 /* Takes out all that wait, as a list by `queued.next`. */
 yk__queued *yk__tq_take_all(thread_pool *p);

@@ -61,6 +61,12 @@ static bool must_refill(thread_pool *p)
     return !first || first->class_ != YK__CLASS_NORMAL || atomic_load(&p->mixed);
 }
 
+/* A loop dozes, and would be woken for want of a backlog if there is none in the inbox, either. */
+static bool wants_backlog(thread_pool *p)
+{
+    return atomic_load_explicit(&p->debt, memory_order_relaxed) != 0 && !yk__thread_backlog(p);
+}
+
 /* What somebody else's CPU has written takes as long to come as a tiny job takes. */
 static void prefetch(const thread_job *job)
 {
@@ -77,14 +83,14 @@ static void show_left(thread_pool *p, bool left)
         atomic_store_explicit(&p->left, left, memory_order_relaxed);
 }
 
-thread_job *yk__tq_take(thread_pool *p, bool *more, size_t *behind)
+thread_job *yk__tq_take(thread_pool *p, bool *more, bool *behind)
 {
     pthread_mutex_lock(&p->lock);
-    if (must_refill(p))
+    if (must_refill(p) || wants_backlog(p))
         refill(p);
     yk__queued *q = yk__queue_take(&p->ready), *next = q ? yk__queue_first(&p->ready) : NULL;
     *more = next || (q && atomic_load(&p->inbox));
-    *behind = p->ready.length;
+    *behind = yk__thread_backlog(p);
     show_left(p, next != NULL);
     pthread_mutex_unlock(&p->lock);
     if (next)

@@ -112,10 +112,10 @@ static void *result_room(yk_job *job, size_t len)
 static void end_job(thread *t, yk_future *f, yk_state end, yk_error *error)
 {
     bump(&t->at->finished);
-    yk__reactor_post_lazily(t->behind);
+    yk__reactor_post_lazily(t->behind ? &t->pool->debt : NULL);
     if (yk__future_settle_held(f, end, error))
         atomic_fetch_add(&t->pool->asks_due, 1);
-    yk__reactor_post_lazily(false);
+    yk__reactor_post_lazily(NULL);
 }
 
 static void end_failed(thread *t, running *r, int code)
@@ -651,13 +651,13 @@ static outcome serve(thread *t)
     thread_pool *p = t->pool;
     for (bool stays = false;;) {
         bool more;
-        size_t behind;
         if (t->at->index >= atomic_load_explicit(&p->target, memory_order_relaxed) &&
             leave_early(t, false))
             return LEFT_EARLY;
-        thread_job *job = yk__tq_take(p, &more, &behind);
+        thread_job *job = yk__tq_take(p, &more, &t->behind);
+        if (!t->behind)
+            yk__doze_pay(&p->debt);
         if (job) {
-            t->behind = behind >= (size_t)YK__BACKLOG * atomic_load(&p->serving);
             if (!serve_one(t, job, more))
                 return WRITTEN_OFF;
             stays = false;

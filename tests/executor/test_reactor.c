@@ -271,7 +271,8 @@ enum { RESULTS = 1000 };
 static void fall_into_a_doze(yk__reactor *r)
 {
     static yk__post posts[RESULTS];
-    yk__reactor_post_lazily(true);
+    static yk__debt debt;
+    yk__reactor_post_lazily(&debt);
     for (;;) {
         for (int i = 0; i < RESULTS; i++) {
             posts[i].run = run_nothing;
@@ -283,7 +284,7 @@ static void fall_into_a_doze(yk__reactor *r)
             break;
         yk__reactor_unpark(r);
     }
-    yk__reactor_post_lazily(false);
+    yk__reactor_post_lazily(NULL);
 }
 
 static bool is_readable(int fd)
@@ -300,22 +301,77 @@ static void wake_up_again(yk__reactor *r)
     yk__reactor_dispatch(r);
 }
 
+static void post_lazily(yk__reactor *r, yk__post *post, yk__debt *debt)
+{
+    yk__reactor_post_lazily(debt);
+    yk__reactor_post(r, post);
+    yk__reactor_post_lazily(NULL);
+}
+
 static void test_who_dozes_is_woken_by_all_but_results_with_a_backlog(void **state)
 {
     (void)state;
     yk__reactor r;
     yk__post post = { NULL, run_nothing };
+    yk__debt debt = 0;
     open_reactor(&r);
     for (int lazily = 0; lazily < 2; lazily++) {
         fall_into_a_doze(&r);
-        yk__reactor_post_lazily(lazily);
-        yk__reactor_post(&r, &post);
-        yk__reactor_post_lazily(false);
+        post_lazily(&r, &post, lazily ? &debt : NULL);
         assert_int_equal(is_readable(r.wake_fd), !lazily);
+        yk__doze_pay(&debt); /* the backlog is gone */
+        assert_true(is_readable(r.wake_fd));
         wake_up_again(&r);
         assert_true(yk__reactor_turn(&r));
     }
     yk__reactor_destroy(&r);
+}
+
+static void test_a_pool_that_owes_another_puts_nothing_off(void **state)
+{
+    (void)state;
+    yk__reactor r, other;
+    yk__post posts[2] = { { NULL, run_nothing }, { NULL, run_nothing } };
+    yk__debt debt = 0;
+    open_reactor(&r);
+    open_reactor(&other);
+    fall_into_a_doze(&r);
+    fall_into_a_doze(&other);
+    post_lazily(&other, &posts[0], &debt);
+    post_lazily(&r, &posts[1], &debt);
+    assert_false(is_readable(other.wake_fd));
+    assert_true(is_readable(r.wake_fd));
+    wake_up_again(&other);
+    yk__reactor_destroy(&other); /* and the debt is nobody's */
+    wake_up_again(&r);
+    yk__doze_pay(&debt);
+    yk__reactor_destroy(&r);
+}
+
+/* Reactors come and go while others pay their debts. */
+static void *pay(void *of)
+{
+    yk__debt *debt = of;
+    for (size_t i = 0; i < support_rounds(200000); i++)
+        yk__doze_pay(debt);
+    return NULL;
+}
+
+static void test_a_debt_outlives_its_reactor(void **state)
+{
+    (void)state;
+    yk__debt debt = 0;
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, pay, &debt), 0);
+    for (size_t i = 0; i < support_rounds(5000); i++) {
+        yk__reactor r;
+        yk__post post = { NULL, run_nothing };
+        open_reactor(&r);
+        fall_into_a_doze(&r);
+        post_lazily(&r, &post, &debt);
+        yk__reactor_destroy(&r);
+    }
+    pthread_join(thread, NULL);
 }
 
 static void test_who_dozes_wakes_by_himself(void **state)
@@ -558,6 +614,8 @@ int main(void)
         TEST(test_a_post_posts_itself),
         TEST(test_park_sees_what_was_posted_before),
         TEST(test_who_dozes_is_woken_by_all_but_results_with_a_backlog),
+        TEST(test_a_pool_that_owes_another_puts_nothing_off),
+        TEST(test_a_debt_outlives_its_reactor),
         TEST(test_who_dozes_wakes_by_himself),
         TEST(test_nobody_dozes_without_a_backlog),
         TEST(test_descriptors_are_watched_until_they_are_not),
