@@ -48,6 +48,11 @@ static bool take_free(yk__admission *a)
     return false;
 }
 
+bool yk__admission_full(const yk__admission *a)
+{
+    return a->limit != 0 && atomic_load_explicit(&a->word, memory_order_relaxed) < ONE;
+}
+
 /* ---- The list, under the lock --------------------------------------------------------------- */
 
 static void append(yk__admission *a, struct yk__admission_waiter *w)

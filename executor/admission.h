@@ -44,6 +44,9 @@ static inline bool yk__admission_bounded(const yk__admission *a)
     return a->limit != 0;
 }
 
+/* Whether there is a bound, and no permit free, as far as one can tell. */
+bool yk__admission_full(const yk__admission *a);
+
 /* Takes a permit, waiting for it as the options say. 0, or
  *   YK_EFULL      there is none, and the options say not to wait;
  *   YK_EONLOOP    there is none, and nobody may wait here (a loop's thread outside a task);

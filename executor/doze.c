@@ -16,6 +16,28 @@ static struct {
     _Atomic(yk__reactor *) reactor; /* NULL: the place is free */
 } places[PLACES];
 
+/* Whose threads pay: those of a process that has forked are not here any more. Less than 0 while
+ * the new one clears the table. */
+static _Atomic pid_t table_of;
+
+static void own_table(void)
+{
+    pid_t self = getpid(), of = atomic_load(&table_of);
+    while (of != self) {
+        if (of == -self || !atomic_compare_exchange_strong(&table_of, &of, -self)) {
+            sched_yield();
+            of = atomic_load(&table_of);
+            continue;
+        }
+        for (unsigned i = 0; i < PLACES; i++) {
+            atomic_store(&places[i].number, 0);
+            atomic_store(&places[i].payers, 0);
+            atomic_store(&places[i].reactor, NULL);
+        }
+        atomic_store(&table_of, of = self);
+    }
+}
+
 static uint64_t debt_to(const yk__reactor *r)
 {
     return r->id * PLACES + r->place;
@@ -23,6 +45,7 @@ static uint64_t debt_to(const yk__reactor *r)
 
 void yk__doze_join(yk__reactor *r)
 {
+    own_table();
     for (unsigned i = 0; i < PLACES; i++) {
         yk__reactor *nobody = NULL;
         if (atomic_load_explicit(&places[i].reactor, memory_order_relaxed) ||
@@ -38,12 +61,12 @@ void yk__doze_join(yk__reactor *r)
 
 void yk__doze_leave(yk__reactor *r)
 {
-    if (!r->has_place)
+    bool inherited = r->joined_in != getpid(); /* and so its place may be another's */
+    if (!r->has_place || inherited)
         return;
     r->has_place = false;
     atomic_store(&places[r->place].number, 0);
-    /* A forked child has none of the threads that may have been paying. */
-    while (atomic_load(&places[r->place].payers) > 0 && r->joined_in == getpid())
+    while (atomic_load(&places[r->place].payers) > 0)
         sched_yield();
     atomic_store(&places[r->place].reactor, NULL);
 }
@@ -51,6 +74,8 @@ void yk__doze_leave(yk__reactor *r)
 bool yk__doze_owe(yk__debt *debt, const yk__reactor *r)
 {
     uint64_t mine = debt_to(r), owed = 0;
+    if (atomic_load(debt) == mine)
+        return true;
     return atomic_compare_exchange_strong(debt, &owed, mine) || owed == mine;
 }
 

@@ -237,11 +237,21 @@ static yk_future *submit_on_driver(struct process_pool *p, process_job *job)
     return &job->work.future;
 }
 
+/* Permits are given back by the driver. One that dozes has not seen yet what has ended. */
+static int admit(struct process_pool *p, const yk_job_options *options)
+{
+    if (yk__admission_full(&p->admission) && !on_driver(p) && enter(p)) {
+        yk__reactor_wake(p->reactor);
+        leave(p);
+    }
+    return yk__admission_enter(&p->admission, options);
+}
+
 static yk_future *pool_submit(yk_executor *ex, yk_job_fn fn, const void *arg, size_t len,
                               const yk_job_options *options)
 {
     struct process_pool *p = pool_of(ex);
-    int err = yk__admission_enter(&p->admission, options); /* before the gate: it may wait long */
+    int err = admit(p, options); /* before the gate: it may wait long */
     if (err)
         return yk__admission_refused(err);
     bool here = on_driver(p); /* the driver never enters the gate: it is the one who closes it */

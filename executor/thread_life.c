@@ -25,6 +25,8 @@ int yk__thread_life_init(thread_pool *p, const yk_worker_options *options)
 {
     thread_life *l = &p->life;
     l->policy = sched_getscheduler(0);
+    if (l->policy >= 0 && (l->policy & SCHED_RESET_ON_FORK))
+        l->policy = SCHED_OTHER; /* what the maker has is not for others */
     l->nice = getpriority(PRIO_PROCESS, 0);
     if (sched_getparam(0, &l->param))
         l->policy = -1;

@@ -114,7 +114,7 @@ struct thread {
     /* Its own. */
     yk__pace pace;
     bool single;   /* the last burst was of one job */
-    bool behind;   /* a backlog, behind the job that it runs: see reactor.h */
+    bool behind;   /* a loop need not be woken for the job that it runs: see reactor.h */
     bool slower;   /* it was slower than those before it */
     bool relieved; /* it stood guard for nothing, and has done no job since */
     uint64_t no_spin_until;
@@ -263,9 +263,9 @@ static inline bool yk__thread_backlog(const thread_pool *p)
 
 void yk__tq_push(thread_pool *p, thread_job *job);
 
-/* The next job, NULL if there is none; *more: there are others; *behind: so many that a loop need
+/* The next job, NULL if there is none; *more: there are others; *backlog: so many that a loop need
  * not be woken for the result. */
-thread_job *yk__tq_take(thread_pool *p, bool *more, bool *behind);
+thread_job *yk__tq_take(thread_pool *p, bool *more, bool *backlog);
 
 /* Takes out all that wait, as a list by `queued.next`. */
 yk__queued *yk__tq_take_all(thread_pool *p);

@@ -83,14 +83,14 @@ static void show_left(thread_pool *p, bool left)
         atomic_store_explicit(&p->left, left, memory_order_relaxed);
 }
 
-thread_job *yk__tq_take(thread_pool *p, bool *more, bool *behind)
+thread_job *yk__tq_take(thread_pool *p, bool *more, bool *backlog)
 {
     pthread_mutex_lock(&p->lock);
     if (must_refill(p) || wants_backlog(p))
         refill(p);
     yk__queued *q = yk__queue_take(&p->ready), *next = q ? yk__queue_first(&p->ready) : NULL;
     *more = next || (q && atomic_load(&p->inbox));
-    *behind = yk__thread_backlog(p);
+    *backlog = q && yk__thread_backlog(p);
     show_left(p, next != NULL);
     pthread_mutex_unlock(&p->lock);
     if (next)

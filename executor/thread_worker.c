@@ -650,12 +650,15 @@ static outcome serve(thread *t)
 {
     thread_pool *p = t->pool;
     for (bool stays = false;;) {
-        bool more;
-        if (t->at->index >= atomic_load_explicit(&p->target, memory_order_relaxed) &&
-            leave_early(t, false))
-            return LEFT_EARLY;
-        thread_job *job = yk__tq_take(p, &more, &t->behind);
-        if (!t->behind)
+        bool more, backlog;
+        if (t->at->index >= atomic_load_explicit(&p->target, memory_order_relaxed)) {
+            yk__doze_pay(&p->debt);
+            if (leave_early(t, false))
+                return LEFT_EARLY;
+        }
+        thread_job *job = yk__tq_take(p, &more, &backlog);
+        t->behind = backlog && job->queued.class_ != YK__CLASS_HIGH;
+        if (!backlog)
             yk__doze_pay(&p->debt);
         if (job) {
             if (!serve_one(t, job, more))

@@ -73,12 +73,23 @@ static void wake_parent(void)
     wake(atomic_load(&w.ch->down.parked));
 }
 
+/* Of jobs that nobody has withdrawn. */
+static bool has_backlog(void)
+{
+    if (atomic_load_explicit(&w.ch->down.submitted, memory_order_acquire) - w.taken < YK__BACKLOG)
+        return false;
+    for (uint32_t at = w.taken; at != w.taken + YK__BACKLOG; at++)
+        if (atomic_load_explicit(&w.ch->jobs[at % YK__RING].state, memory_order_relaxed) !=
+            yk__slot_state(at, YK__SLOT_QUEUED))
+            return false;
+    return true;
+}
+
 /* One that dozes comes by itself, and before this worker runs out of jobs (reactor.h). */
 static void tell_of_result(void)
 {
     uint32_t parked = atomic_load(&w.ch->down.parked);
-    if (!(parked & YK__DOZES) ||
-        atomic_load_explicit(&w.ch->down.submitted, memory_order_relaxed) - w.taken < YK__BACKLOG)
+    if (!(parked & YK__DOZES) || !has_backlog())
         wake(parked);
 }
 

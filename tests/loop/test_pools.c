@@ -8,6 +8,7 @@
 #include "executor/arena.h"
 #include "executor/executor.h"
 #include "executor/init.h"
+#include "loop/internal.h"
 
 static int double_it(yk_job *job)
 {
@@ -105,6 +106,42 @@ static int keep_a_worker_busy(void *processes)
         await_brief_ones(pool, go);
     yk_arena_free(go);
     return yk_executor_close(pool);
+}
+
+enum { MANY = SLOWLY ? 400 : 4000, AT_ONCE = 100 };
+
+/* A window of jobs, whose results are awaited in order. */
+static void await_many(yk_executor *pool)
+{
+    yk_future *jobs[AT_ONCE];
+    for (int i = 0; i < MANY + AT_ONCE; i++) {
+        yk_future **job = &jobs[i % AT_ONCE];
+        if (i >= AT_ONCE) {
+            assert_int_equal(yk_await(*job), 0);
+            yk_future_unref(*job);
+        }
+        if (i < MANY)
+            *job = yk_submit(pool, compute_briefly, NULL, 0);
+    }
+}
+
+/* Each sleep of a loop has a number. */
+static int count_sleeps(void *processes)
+{
+    const yk__reactor *loop = &yk_loop_current()->reactor;
+    yk_executor *pool = processes ? yk_process_pool(.workers = 1) : yk_thread_pool(.workers = 1);
+    uint32_t before = atomic_load(&loop->parked);
+    await_many(pool);
+    uint32_t sleeps = (atomic_load(&loop->parked) - before) / 4;
+    assert_in_range(sleeps, 0, MANY / 5);
+    return yk_executor_close(pool);
+}
+
+static void test_results_with_a_backlog_do_not_each_wake_the_loop(void **state)
+{
+    (void)state;
+    assert_int_equal(run_task(count_sleeps, NULL), 0);
+    assert_int_equal(run_task(count_sleeps, &(int){ 0 }), 0);
 }
 
 static void test_a_result_does_not_wait_for_the_jobs_behind_it(void **state)
@@ -330,6 +367,7 @@ int main(void)
         return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_task_awaits_the_jobs_of_either_pool),
+        cmocka_unit_test(test_results_with_a_backlog_do_not_each_wake_the_loop),
         cmocka_unit_test(test_a_result_does_not_wait_for_the_jobs_behind_it),
         cmocka_unit_test(test_A01_a_job_runs_elsewhere_and_its_result_comes_back),
         cmocka_unit_test(test_jobs_in_flight_keep_uv_run_going),
