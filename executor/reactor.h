@@ -50,7 +50,7 @@
 
 #define YK__DOZES   2u /* in `parked`, of a sleep; a number of a sleep has its lowest bit set */
 #define YK__DOZE    2000000 /* nanoseconds */
-#define YK__BACKLOG 4 /* jobs, of one worker, that wait behind the one that runs or has ended */
+#define YK__BACKLOG 2 /* jobs, of one worker, that wait behind the one that runs or has ended */
 
 /* Something to be run on the reactor's thread; embedded in what it belongs to. After run() has been
  * called the reactor does not touch it. */

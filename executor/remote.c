@@ -425,7 +425,7 @@ static bool drain(remote *r)
             break;
     }
     r->reactor->came += r->drained - before;
-    if (r->open > YK__BACKLOG)
+    if (r->open > YK__BACKLOG && !yk__remote_is_quick(r))
         atomic_store_explicit(&r->reactor->behind, true, memory_order_relaxed);
     if (!r->dead)
         front_changed(r);

@@ -252,11 +252,14 @@ static inline thread_job *yk__thread_job_of(yk__queued *q)
     return (thread_job *)((char *)q - offsetof(thread_job, queued));
 }
 
-/* Under the lock. */
+/* Whether each worker, after the job that it runs, finds as many more as YK__BACKLOG says (one is
+ * what it runs), and those take longer than it takes to wake a loop. Under the lock. */
 static inline bool yk__thread_backlog(const thread_pool *p)
 {
-    return p->ready.length >=
-           (size_t)YK__BACKLOG * atomic_load_explicit(&p->serving, memory_order_relaxed);
+    size_t serving = atomic_load_explicit(&p->serving, memory_order_relaxed);
+    size_t behind = p->ready.length;
+    uint64_t each = atomic_load_explicit(&p->recent, memory_order_relaxed);
+    return behind >= (YK__BACKLOG - 1) * serving && behind * each >= YK__WAKE_COST * serving;
 }
 
 /* ---- thread_queue.c ------------------------------------------------------------------------- */

@@ -73,10 +73,12 @@ static void wake_parent(void)
     wake(atomic_load(&w.ch->down.parked));
 }
 
-/* Of jobs that nobody has withdrawn. */
+/* Of jobs that nobody has withdrawn, and that take longer than it takes to wake the parent. */
 static bool has_backlog(void)
 {
-    if (atomic_load_explicit(&w.ch->down.submitted, memory_order_acquire) - w.taken < YK__BACKLOG)
+    uint32_t behind = atomic_load_explicit(&w.ch->down.submitted, memory_order_acquire) - w.taken;
+    uint64_t each = atomic_load_explicit(&w.ch->up.pace, memory_order_relaxed);
+    if (behind < YK__BACKLOG || behind * each < YK__WAKE_COST)
         return false;
     for (uint32_t at = w.taken; at != w.taken + YK__BACKLOG; at++)
         if (atomic_load_explicit(&w.ch->jobs[at % YK__RING].state, memory_order_relaxed) !=
