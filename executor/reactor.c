@@ -95,12 +95,6 @@ yk__debt *yk__reactor_post_lazily(yk__debt *debt)
     return before;
 }
 
-static void backlog_behind(yk__reactor *r)
-{
-    if (!atomic_load_explicit(&r->behind, memory_order_relaxed))
-        atomic_store_explicit(&r->behind, true, memory_order_relaxed);
-}
-
 void yk__reactor_wake(yk__reactor *r)
 {
     /* Sequentially consistent against yk__reactor_park(). */
@@ -122,7 +116,7 @@ void yk__reactor_wake(yk__reactor *r)
 /* Whether it dozes, and will be woken when the backlog is gone. */
 static bool may_doze_on(yk__reactor *r)
 {
-    backlog_behind(r);
+    yk__reactor_backlog(r);
     return (atomic_load(&r->parked) & YK__DOZES) && yk__doze_owe(lazily, r);
 }
 

@@ -28,11 +28,11 @@
  *
  * Dozing. Workers that all compute, and whose results each wake the reactor, lose a switch there
  * and back to it, 15 us, with each. So where results come faster than two in YK__DOZE, each with
- * more than YK__BACKLOG jobs waiting behind it, the reactor dozes: it says so in `parked`
- * (YK__DOZES), and wakes by itself after YK__DOZE. A worker that has a result then, and so many
- * jobs still to do, does not wake it; whoever has less to do, or anything else to say, does. So no
- * worker runs dry, and a result is late by YK__DOZE at most, whatever its worker does next. Not
- * every result of a thread is waited for, so threads keep account of whom they did not wake
+ * YK__BACKLOG jobs or more behind it that are worth a wake-up, the reactor dozes: it says so in
+ * `parked` (YK__DOZES), and wakes by itself after YK__DOZE. A worker that has a result then, and so
+ * many jobs still to do, does not wake it; whoever has less to do, or anything else to say, does.
+ * So no worker runs dry, and a result is late by YK__DOZE at most, whatever its worker does next.
+ * Not every result of a thread is waited for, so threads keep account of whom they did not wake
  * (doze.h). The kernel's network drivers moderate their interrupts in the same way (NAPI).
  */
 #ifndef YOKE_EXECUTOR_REACTOR_H
@@ -99,7 +99,7 @@ typedef struct yk__reactor {
     /* Any thread. */
     _Atomic(yk__post *) inbox; /* a stack; the newest post first */
     _Atomic uint32_t parked;
-    _Atomic bool behind;      /* a result came with a backlog behind it; relaxed: a hint */
+    _Atomic bool behind;      /* results have a backlog behind them; relaxed: a hint */
     _Atomic uint32_t posters; /* the host's, to know who may still touch it: see loop.c */
     uint64_t id;              /* never used twice in a process */
     bool is_private;          /* drives one pool and nobody else; not a loop */
@@ -145,6 +145,13 @@ void yk__reactor_post(yk__reactor *r, yk__post *post);
 /* What this thread posts from now on need not wake a reactor that dozes, but leaves word of it
  * there (doze.h); NULL: it must again. Returns what was so before. */
 yk__debt *yk__reactor_post_lazily(yk__debt *debt);
+
+/* Results will come, or have, with a backlog behind them. Any thread. */
+static inline void yk__reactor_backlog(yk__reactor *r)
+{
+    if (!atomic_load_explicit(&r->behind, memory_order_relaxed))
+        atomic_store_explicit(&r->behind, true, memory_order_relaxed);
+}
 
 /* Wakes it if it sleeps. Any thread. */
 void yk__reactor_wake(yk__reactor *r);

@@ -255,6 +255,8 @@ void yk__remote_push(remote *r, process_job *job)
     /* Release: the slot. Against `asleep` it is ordered by ring_bell(). */
     atomic_store_explicit(&r->ch->down.submitted, r->submitted, memory_order_release);
     r->bell_due = true;
+    if (r->open > YK__BACKLOG && !yk__remote_is_quick(r))
+        yk__reactor_backlog(r->reactor);
     if (front || bell_is_overdue(r))
         ring_bell(r);
 }
@@ -425,8 +427,6 @@ static bool drain(remote *r)
             break;
     }
     r->reactor->came += r->drained - before;
-    if (r->open > YK__BACKLOG && !yk__remote_is_quick(r))
-        atomic_store_explicit(&r->reactor->behind, true, memory_order_relaxed);
     if (!r->dead)
         front_changed(r);
     return true;

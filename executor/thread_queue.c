@@ -61,10 +61,11 @@ static bool must_refill(thread_pool *p)
     return !first || first->class_ != YK__CLASS_NORMAL || atomic_load(&p->mixed);
 }
 
-/* A loop dozes, and would be woken for want of a backlog if there is none in the inbox, either. */
+/* The backlog is looked for in the inbox, too, where jobs are not so tiny that this would cost. */
 static bool wants_backlog(thread_pool *p)
 {
-    return atomic_load_explicit(&p->debt, memory_order_relaxed) != 0 && !yk__thread_backlog(p);
+    return atomic_load_explicit(&p->recent, memory_order_relaxed) > YK__BRIEF &&
+           !yk__thread_backlog(p);
 }
 
 /* What somebody else's CPU has written takes as long to come as a tiny job takes. */
