@@ -99,8 +99,8 @@ typedef struct yk_serve_options {
     bool shared_processes; /* of one pool for all workers: see below */
 
     /* A loop that computes for more than a quarter of the time runs as SCHED_BATCH until it does so
-     * for less than an eighth: one that wakes does not interrupt who runs, then, and finds more to do
-     * at a time, which is a tenth more requests from clients on the same machine. Where CPUs are
+     * for less than an eighth: one that wakes does not interrupt who runs, then, and finds more to
+     * do at a time, which is a tenth more requests from clients on the same machine. Where CPUs are
      * short an answer may wait for a time slice, some 3 ms. `punctual` loops never do so. Executors
      * are not concerned. */
     bool punctual;
