@@ -9,6 +9,7 @@
 #include "executor/executor.h"
 #include "executor/init.h"
 #include "loop/internal.h"
+#include "support/backends.h"
 
 static int double_it(yk_job *job)
 {
@@ -72,43 +73,34 @@ static int compute_briefly(yk_job *job)
     return 0;
 }
 
-static int wait_for_word(yk_job *job)
-{
-    _Atomic int *go = *(_Atomic int *const *)yk_job_arg(job);
-    while (!atomic_load(go))
-        usleep(100);
-    return 0;
-}
-
 /* The results of brief jobs, while the only worker is in one that does not end. */
-static void await_brief_ones(yk_executor *pool, _Atomic int *go)
+static void await_brief_ones(yk_executor *pool, word *go)
 {
     yk_future *jobs[BRIEF + 1 + BEHIND];
+    block b = { .go = go };
     for (int i = 0; i < BRIEF + 1 + BEHIND; i++)
-        jobs[i] = i == BRIEF ? yk_submit(pool, wait_for_word, &go, sizeof go)
+        jobs[i] = i == BRIEF ? yk_submit(pool, job_block, &b, sizeof b)
                              : yk_submit(pool, compute_briefly, NULL, 0);
     for (int i = 0; i < BRIEF + 1 + BEHIND; i++) {
         if (i == BRIEF)
-            atomic_store(go, 1);
+            word_set(go, 1);
         assert_int_equal(yk_await(jobs[i]), 0);
         yk_future_unref(jobs[i]);
     }
-    atomic_store(go, 0);
+    word_set(go, 0);
 }
 
 static int keep_a_worker_busy(void *processes)
 {
     yk_executor *pool = processes ? yk_process_pool(.workers = 1) : yk_thread_pool(.workers = 1);
-    _Atomic int *go = yk_arena_alloc(sizeof *go);
-    assert_non_null(go);
-    atomic_init(go, 0);
+    word *go = words_new(1);
     for (int round = 0; round < (SLOWLY ? 5 : 50); round++)
         await_brief_ones(pool, go);
     yk_arena_free(go);
     return yk_executor_close(pool);
 }
 
-enum { MANY = SLOWLY ? 400 : 4000, AT_ONCE = 100 };
+enum { MANY = 4000, AT_ONCE = 100 };
 
 /* A window of jobs, whose results are awaited in order. */
 static void await_many(yk_executor *pool)
