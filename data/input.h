@@ -176,6 +176,12 @@ int yk_reader_open_fd(yk_reader **reader, int fd, const char *name);
 int yk_reader_open_ready(yk_reader **reader, int fd, const char *name,
                          int (*ready)(int fd, void *arg), void *arg);
 
+/* Has what is packed read by a thread of its own from here on, one block (1 MiB) ahead of what
+ * unpacks it, until the reader is closed: for large files. Only gzip in regular files gains by it;
+ * for all else this does nothing. 0, or UV_ENOMEM or UV_EAGAIN, and then the reader is as before.
+ */
+int yk_reader_read_ahead(yk_reader *reader);
+
 /* Up to `capacity` bytes of text into `buffer`: how many, 0 at the end, or a negative error (the
  * same again for every further call). What was read before the damage is handed out first. */
 int64_t yk_reader_read(yk_reader *reader, void *buffer, size_t capacity);

@@ -1,6 +1,7 @@
 /* data/reader.c - the text of a file, read from its beginning to its end or to a limit. */
 #include "data/reader.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -62,12 +63,31 @@ static int fail_read(yk_reader *r, int code)
 
 /* ---- stored bytes ---- */
 
+/* Puts what is left before the next block. Of gzip that is a byte at most. */
+static int take_block(yk_reader *r, size_t have)
+{
+    uint8_t rest[8];
+    assert(have <= sizeof rest);
+    memcpy(rest, r->in + r->in_at, have);
+    int64_t got = yk__read_ahead_next(r->ahead, &r->in, &r->source.at);
+    if (got < 0)
+        return fail_read(r, (int)got);
+    size_t lead = yk__read_ahead_lead(r->ahead);
+    r->in_at = lead - have;
+    r->in_end = lead + (size_t)got;
+    memcpy(r->in + r->in_at, rest, have);
+    r->in_last = (size_t)got < YK__IN_SIZE;
+    return 0;
+}
+
 /* Sees to it that at least `want` bytes are in r->in, if there are so many. */
 static int fill(yk_reader *r, size_t want)
 {
     size_t have = r->in_end - r->in_at;
     if (have >= want || r->in_last)
         return 0;
+    if (r->ahead)
+        return take_block(r, have);
     size_t lead = yk__source_lead(&r->source, have), size = YK__IN_SIZE - have;
     memmove(r->in + lead, r->in + r->in_at, have);
     r->in_at = lead;
@@ -259,7 +279,7 @@ int yk__reader_begin(yk_reader *r, const char *name, const yk__source *source, y
     r->message[0] = '\0';
     r->name = strdup(name);
     if (!r->in && packing != YK_PLAIN)
-        r->in = aligned_alloc(YK__PAGE, YK__IN_SIZE + YK__PAGE);
+        r->in = aligned_alloc(YK__PAGE, YK__READ_AHEAD_BUFFER(YK__IN_SIZE));
     int err = !r->name || (!r->in && packing != YK_PLAIN) ? UV_ENOMEM : 0;
     if (!err && packing == YK_UNKNOWN)
         err = find_packing(r);
@@ -276,6 +296,8 @@ int yk__reader_begin(yk_reader *r, const char *name, const yk__source *source, y
 
 void yk__reader_end(yk_reader *r)
 {
+    yk__read_ahead_stop(r->ahead);
+    r->ahead = NULL;
     yk__source_close(&r->source);
     free(r->name);
     r->name = NULL;
@@ -345,6 +367,13 @@ int yk__reader_open_growing(yk_reader **reader, int fd, const char *name,
 int yk_reader_open_fd(yk_reader **reader, int fd, const char *name)
 {
     return yk_reader_open_ready(reader, fd, name, NULL, NULL);
+}
+
+int yk_reader_read_ahead(yk_reader *r)
+{
+    if (r->failed || r->ahead || r->in_last || r->packing != YK_GZIP || !r->source.regular)
+        return 0;
+    return yk__read_ahead_start(&r->ahead, &r->source, YK__IN_SIZE);
 }
 
 const char *yk_reader_error(const yk_reader *reader)

@@ -7,6 +7,7 @@
 #define YOKE_DATA_READER_H
 
 #include "data/input.h"
+#include "data/read_ahead.h"
 #include "data/source.h"
 #include "data/unpack.h"
 
@@ -21,7 +22,8 @@ struct yk_reader {
 
     uint8_t *in; /* stored bytes read and not yet taken: in[in_at] to in[in_end - 1] */
     size_t in_at, in_end;
-    bool in_last; /* no more in the source */
+    bool in_last;          /* no more in the source */
+    yk__read_ahead *ahead; /* reads the source, or NULL */
 
     const yk__unpacker *unpacker; /* that made `state`; both stay for the next file */
     void *state;

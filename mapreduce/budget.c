@@ -6,20 +6,20 @@
 #include <uv.h>
 
 #include "run_file.h"
+#include "stream.h"
 
 enum {
     MB = 1 << 20,
     KB = 1 << 10,
     BASE = 4 * MB,                           /* the program, its zygotes, its loop */
     WORKER = 2 * MB,                         /* a worker, and the block that it reads */
-    STREAM = 1 * MB,                         /* a reader of what cannot be cut, beside its chunks */
+    STREAM = 2 * MB,                         /* a reader of what cannot be cut, beside its chunks */
     RUN = YK__RUN_BLOCK + YK__RUN_BLOCK / 4, /* an open run */
     LEAST_SHARE = 2 * MB,                    /* for each worker */
     LEAST_FAN_IN = 4,
     MOST_FAN_IN = 256,
     LEAST_PIECE = 64 * KB,
     LARGEST_BATCH = 256 * MB,
-    LARGEST_CHUNK = 1 * MB,
 };
 
 static size_t choose_memory(void)
@@ -68,7 +68,7 @@ int yk__budget_make(yk__budget *b, size_t memory, size_t workers, size_t streams
 
 size_t yk__budget_chunks(yk__budget *b, size_t streams, size_t wanted)
 {
-    size_t chunk = b->piece < LARGEST_CHUNK ? b->piece : LARGEST_CHUNK;
+    size_t chunk = b->piece < YK__LARGEST_CHUNK ? b->piece : YK__LARGEST_CHUNK;
     size_t chunks = clamp(b->held / 4 / chunk / streams, 2, wanted);
     b->held -= b->held / 4;
     return chunks;

@@ -5,7 +5,6 @@
  */
 #include "map_job.h"
 
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,54 +17,9 @@
 #include "emit.h"
 #include "spill.h"
 #include "records.h"
+#include "scratch.h"
 #include "split_state.h"
 #include "table_spill.h"
-
-/* ---- What a worker keeps from one piece to the next ---------------------------------------- */
-
-typedef struct scratch {
-    yk__table table;
-    yk__table combined;
-    yk_blocks *blocks;
-} scratch;
-
-static pthread_key_t scratch_key;
-static pthread_once_t scratch_once = PTHREAD_ONCE_INIT;
-static int scratch_error;
-
-static void free_scratch(void *arg)
-{
-    scratch *s = arg;
-    yk__table_free(&s->table);
-    yk__table_free(&s->combined);
-    yk_blocks_free(s->blocks);
-    free(s);
-}
-
-static void make_key(void)
-{
-    scratch_error = uv_translate_sys_error(pthread_key_create(&scratch_key, free_scratch));
-}
-
-/* The calling worker's own, made at its first piece, freed with its thread. */
-static scratch *own_scratch(void)
-{
-    pthread_once(&scratch_once, make_key);
-    if (scratch_error)
-        return NULL;
-    scratch *s = pthread_getspecific(scratch_key);
-    if (s)
-        return s;
-    s = calloc(1, sizeof *s);
-    if (!s)
-        return NULL;
-    s->blocks = yk_blocks_new();
-    if (!s->blocks || pthread_setspecific(scratch_key, s) != 0) {
-        free_scratch(s);
-        return NULL;
-    }
-    return s;
-}
 
 /* ---- The job ------------------------------------------------------------------------------- */
 
@@ -273,7 +227,7 @@ static int write_early(mapper *m)
 static int spill_early(yk_emitter *out)
 {
     mapper *m = (mapper *)((char *)out - offsetof(mapper, out));
-    scratch *own = own_scratch();
+    yk__scratch *own = yk__own_scratch();
     out->relieve = NULL;
     int err = yk_job_cancelled(m->job) ? YK_ECANCELED : 0;
     if (!err)
@@ -308,7 +262,7 @@ static int return_runs(mapper *m)
 int yk__map_job(yk_job *job)
 {
     uint64_t began = yk_now();
-    scratch *own = own_scratch();
+    yk__scratch *own = yk__own_scratch();
     if (!own)
         return UV_ENOMEM;
     mapper m = { .job = job, .arg = yk_job_arg(job), .out.table = &own->table };

@@ -1,7 +1,7 @@
 /* mapreduce/merge.c - folding the runs of one partition, and weaving the partitions together.
  *
  * The keys of a partition stay where they are, in the runs. The job's own memory is, for each
- * distinct key, an entry (a pointer and the folded value) and eight bytes of index.
+ * distinct key, an entry (a pointer and the folded value) and 16 to 32 bytes of index.
  */
 #include "merge.h"
 
@@ -10,6 +10,15 @@
 #include <uv.h>
 
 #include "../executor/error.h"
+#include "scratch.h"
+
+enum {
+    FIRST_ENTRIES = 1024,
+    FIRST_SLOTS = 2048,
+    AT_ONCE = 16,
+    CACHE_LINE = 64,
+    PREFETCH = 32 * CACHE_LINE
+};
 
 /* A distinct key; its value follows. */
 typedef struct entry {
@@ -18,13 +27,19 @@ typedef struct entry {
     uint32_t hash;
 } entry;
 
+typedef struct slot {
+    uint32_t hash;
+    uint32_t number; /* 1 + the entry's; 0: free */
+} slot;
+
 typedef struct merger {
     const yk__merge_arg *arg;
     size_t stride; /* of an entry with its value */
     char *entries;
     size_t n, cap;
-    uint32_t *index; /* 1 + an entry's number; 0: free */
+    slot *index; /* three quarters full at the most */
     size_t mask;
+    yk__scratch *own; /* whose pools entries and index are */
     const entry **order;
 } merger;
 
@@ -42,31 +57,49 @@ static entry *entry_at(const merger *m, size_t i)
 
 static int grow_entries(merger *m)
 {
-    size_t cap = m->cap ? m->cap * 2 : 1024;
-    char *entries = cap < UINT32_MAX ? realloc(m->entries, cap * m->stride) : NULL;
-    if (!entries)
+    yk__pool *pool = &m->own->entries;
+    size_t cap = m->cap ? m->cap * 2 : FIRST_ENTRIES;
+    if (cap >= UINT32_MAX)
         return UV_ENOMEM;
-    m->entries = entries;
+    if (pool->cap < cap * m->stride) {
+        char *at = realloc(pool->at, cap * m->stride);
+        if (!at)
+            return UV_ENOMEM;
+        *pool = (yk__pool){ .at = at, .cap = cap * m->stride };
+    }
+    m->entries = pool->at;
     m->cap = cap;
     return 0;
 }
 
-static int grow_index(merger *m)
+/* The keys are all among the entries. */
+static int make_index(merger *m, size_t n)
 {
-    size_t n = m->index ? (m->mask + 1) * 2 : 2048;
-    uint32_t *index = calloc(n, sizeof *index);
-    if (!index)
-        return UV_ENOMEM;
-    for (size_t i = 0; i < m->n; i++) {
-        size_t at = entry_at(m, i)->hash & (n - 1);
-        while (index[at])
-            at = (at + 1) & (n - 1);
-        index[at] = (uint32_t)i + 1;
+    yk__pool *pool = &m->own->index;
+    if (pool->cap < n * sizeof(slot)) {
+        free(pool->at);
+        pool->at = malloc(n * sizeof(slot));
+        pool->cap = pool->at ? n * sizeof(slot) : 0;
+        if (!pool->at)
+            return UV_ENOMEM;
     }
-    free(m->index);
-    m->index = index;
+    m->index = memset(pool->at, 0, n * sizeof(slot));
     m->mask = n - 1;
+    for (size_t i = 0; i < m->n; i++) {
+        uint32_t hash = entry_at(m, i)->hash;
+        size_t at = hash & m->mask;
+        while (m->index[at].number)
+            at = (at + 1) & m->mask;
+        m->index[at] = (slot){ hash, (uint32_t)i + 1 };
+    }
     return 0;
+}
+
+/* Partitions are alike: as large as the last one's, if that was kept. */
+static int first_index(merger *m)
+{
+    size_t kept = m->own->index.cap / sizeof(slot);
+    return make_index(m, kept ? kept : FIRST_SLOTS);
 }
 
 static int add_entry(merger *m, const yk__view *v, size_t at)
@@ -79,17 +112,19 @@ static int add_entry(merger *m, const yk__view *v, size_t at)
     entry *e = entry_at(m, m->n);
     *e = (entry){ v->key, v->head.len, v->head.hash };
     memcpy(e + 1, v->value, m->arg->fold->value_size);
-    m->index[at] = (uint32_t)++m->n;
-    return m->n * 4 > m->mask * 3 ? grow_index(m) : 0;
+    m->index[at] = (slot){ v->head.hash, (uint32_t)++m->n };
+    return m->n * 4 > m->mask * 3 ? make_index(m, (m->mask + 1) * 2) : 0;
 }
 
 static int fold_record(merger *m, const yk__view *v)
 {
     uint64_t value[YK__VALUE_MAX / 8];
     size_t len = v->head.len & YK__KEY_MAX, at = v->head.hash & m->mask;
-    for (; m->index[at]; at = (at + 1) & m->mask) {
-        entry *e = entry_at(m, m->index[at] - 1);
-        if (e->hash != v->head.hash || (e->len & YK__KEY_MAX) != len || memcmp(e->key, v->key, len))
+    for (; m->index[at].number; at = (at + 1) & m->mask) {
+        if (m->index[at].hash != v->head.hash)
+            continue;
+        entry *e = entry_at(m, m->index[at].number - 1);
+        if ((e->len & YK__KEY_MAX) != len || memcmp(e->key, v->key, len))
             continue;
         memcpy(value, v->value, m->arg->fold->value_size);
         yk__fold_into(m->arg->fold, e + 1, &e->len, value, v->head.len & YK__POISONED);
@@ -98,14 +133,27 @@ static int fold_record(merger *m, const yk__view *v)
     return add_entry(m, v, at);
 }
 
+/* Has the CPU fetch the beginning of what was written by another one; it goes on by itself. */
+static void prefetch_source(const yk__span *s)
+{
+    const char *end = s->end - s->begin < PREFETCH ? s->end : s->begin + PREFETCH;
+    for (const char *at = s->begin; at < end; at += CACHE_LINE)
+        __builtin_prefetch(at);
+}
+
+/* A few records at once, so that their slots come while others are folded. */
 static int fold_source(merger *m, const yk__span *s)
 {
-    yk__view v;
+    yk__view views[AT_ONCE];
     const char *at = s->begin;
-    while (yk__run_next(&at, s->end, m->arg->form, &v)) {
-        int err = fold_record(m, &v);
-        if (err)
-            return err;
+    for (size_t n = AT_ONCE; n == AT_ONCE;) {
+        for (n = 0; n < AT_ONCE && yk__run_next(&at, s->end, m->arg->form, &views[n]); n++)
+            __builtin_prefetch(&m->index[views[n].head.hash & m->mask], 1);
+        for (size_t i = 0; i < n; i++) {
+            int err = fold_record(m, &views[i]);
+            if (err)
+                return err;
+        }
     }
     return at == s->end ? 0 : YK_EFORMAT;
 }
@@ -336,9 +384,15 @@ static int order_and_return(yk_job *job, merger *m)
 
 static int fold_all(yk_job *job, const yk__merge_arg *arg)
 {
-    merger m = { .arg = arg, .stride = sizeof(entry) + arg->fold->value_size };
-    int err = grow_index(&m);
+    merger m = { .arg = arg,
+                 .stride = sizeof(entry) + arg->fold->value_size,
+                 .own = yk__own_scratch() };
+    if (!m.own)
+        return UV_ENOMEM;
+    int err = first_index(&m);
     for (uint64_t i = 0; !err && i < arg->sources; i++) {
+        if (i + 1 < arg->sources)
+            prefetch_source(&arg->from[i + 1]);
         err = fold_source(&m, &arg->from[i]);
         if (!err && yk_job_cancelled(job))
             err = YK_ECANCELED;
@@ -346,8 +400,8 @@ static int fold_all(yk_job *job, const yk__merge_arg *arg)
     if (!err)
         err = order_and_return(job, &m);
     free(m.order);
-    free(m.index);
-    free(m.entries);
+    yk__scratch_keep(&m.own->index);
+    yk__scratch_keep(&m.own->entries);
     return err;
 }
 

@@ -22,7 +22,7 @@
 #include "../executor/arena.h"
 #include "records.h"
 
-enum { LOOK_MS = 50, LARGEST_CHUNK = 1 << 20, AHEAD = 2 };
+enum { LOOK_MS = 50, AHEAD = 2 };
 
 /* ---- Memory -------------------------------------------------------------------------------- */
 
@@ -76,7 +76,7 @@ void yk__stream_init(yk__stream *s, const char *path, const char *name, int fd, 
                        .name = name,
                        .fd = fd,
                        .splitter = *splitter,
-                       .target = target < LARGEST_CHUNK ? target : LARGEST_CHUNK };
+                       .target = target < YK__LARGEST_CHUNK ? target : YK__LARGEST_CHUNK };
 }
 
 /* ---- Reading, on the thread ---------------------------------------------------------------- */
@@ -240,9 +240,11 @@ static int open_reader(yk__ahead *s)
 {
     if (s->reader)
         return 0;
-    if (s->fd < 0)
-        return yk_reader_open(&s->reader, s->path);
-    return yk_reader_open_ready(&s->reader, s->fd, s->name, wait_for_input, s);
+    int err = s->fd < 0 ? yk_reader_open(&s->reader, s->path)
+                        : yk_reader_open_ready(&s->reader, s->fd, s->name, wait_for_input, s);
+    if (!err)
+        yk_reader_read_ahead(s->reader); /* or it reads itself */
+    return err;
 }
 
 static void fill(yk__ahead *s)

@@ -5,7 +5,7 @@
  * a chunk to be filled: it has two of its own, and is that much ahead of what was asked for. Chunks
  * are asked for by jobs of the engine's own small thread pool, one a stream at a time (yk__read_job
  * gives the thread an empty chunk for a full one); how far reading runs ahead of mapping is up to
- * how many chunks there are.
+ * how many chunks there are. What is unpacked from gzip files is read by one thread more.
  */
 #ifndef YOKE_MAPREDUCE_STREAM_H
 #define YOKE_MAPREDUCE_STREAM_H
@@ -31,6 +31,9 @@ void yk__shared_block_free(void *block);
 
 int yk__chunk_make(yk__chunk *chunk, size_t cap);
 void yk__chunk_free(yk__chunk *chunk);
+
+/* A chunk is no larger, but for a record that is. The larger, the less often is anybody woken. */
+enum { YK__LARGEST_CHUNK = 2 << 20 };
 
 typedef struct yk__ahead yk__ahead;
 

@@ -43,10 +43,12 @@ static int tell(ngram_background *work, const char *path, int err)
 
 int ngram_open_reader(yk_reader **reader, const char *path, ngram_background *work)
 {
-    return tell(work, path,
-                is_standard(path)
-                    ? yk_reader_open_ready(reader, STDIN_FILENO, standard, wait_for_input, work)
-                    : yk_reader_open(reader, path));
+    int err = is_standard(path)
+                  ? yk_reader_open_ready(reader, STDIN_FILENO, standard, wait_for_input, work)
+                  : yk_reader_open(reader, path);
+    if (!err)
+        yk_reader_read_ahead(*reader); /* or it reads itself */
+    return tell(work, path, err);
 }
 
 int ngram_open_input(yk_input **input, const char *path, ngram_background *work)

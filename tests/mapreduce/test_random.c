@@ -244,7 +244,7 @@ static size_t least_memory(const job *j, int workers)
     size_t files = 0;
     while (j->files[files])
         files++;
-    return (4 + 4 * (size_t)workers + files) << 20;
+    return (4 + 4 * (size_t)workers + 2 * files) << 20;
 }
 
 static int spilled; /* runs that did not fit */
