@@ -108,8 +108,10 @@ static bool has_failed(thread *t, const char *message)
     pthread_mutex_lock(&p->lock);
     bool there = t->state != THREAD_WRITTEN_OFF, nobody = false;
     back_off(&p->life, message);
-    if (there)
+    if (there) {
+        t->state = THREAD_FAILED;
         nobody = atomic_fetch_sub(&p->serving, 1) == 1;
+    }
     uint64_t retry_at = p->life.retry_at;
     pthread_mutex_unlock(&p->lock);
     if (nobody)

@@ -193,7 +193,7 @@ static void look_at_threads(thread_pool *p, uint64_t now, uint64_t *next)
         after = t->next;
         if (t->state == THREAD_SERVES)
             look_at(p, t, now, next);
-        else if (atomic_load(&p->stopping))
+        else if (t->state == THREAD_STARTS && atomic_load(&p->stopping))
             look_at_start(p, t, now);
     }
     if (atomic_load(&p->stopping) && p->alive > 0)

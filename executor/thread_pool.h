@@ -102,7 +102,8 @@ typedef struct place {
     yk__meter meter; /* its thread's; the monitor's once that has been written off */
 } place;
 
-enum { THREAD_STARTS, THREAD_SERVES, THREAD_WRITTEN_OFF };
+/* One whose initializer has failed leaves by itself. */
+enum { THREAD_STARTS, THREAD_SERVES, THREAD_FAILED, THREAD_WRITTEN_OFF };
 
 struct thread {
     alignas(YK__CACHE_LINE) _Atomic(thread_job *) current; /* see above */
@@ -253,11 +254,10 @@ static inline thread_job *yk__thread_job_of(yk__queued *q)
 }
 
 /* Whether each worker, after the job that it runs, finds as many more as YK__BACKLOG says (one is
- * what it runs), and those take longer than it takes to wake a loop. Under the lock. */
-static inline bool yk__thread_backlog(const thread_pool *p)
+ * what it runs), and those take longer than it takes to wake a loop, where so many wait. */
+static inline bool yk__thread_backlog(const thread_pool *p, size_t behind)
 {
     size_t serving = atomic_load_explicit(&p->serving, memory_order_relaxed);
-    size_t behind = p->ready.length;
     uint64_t each = atomic_load_explicit(&p->recent, memory_order_relaxed);
     return behind >= (YK__BACKLOG - 1) * serving && behind * each >= YK__WAKE_COST * serving;
 }
@@ -269,6 +269,10 @@ void yk__tq_push(thread_pool *p, thread_job *job);
 /* The next job, NULL if there is none; *more: there are others; *backlog: so many that a loop need
  * not be woken for the result. */
 thread_job *yk__tq_take(thread_pool *p, bool *more, bool *backlog);
+
+/* Whether the worker that has ended a job, not a tiny one, and is about to take the next, will find
+ * such a backlog then. */
+bool yk__tq_will_have_backlog(thread_pool *p);
 
 /* Takes out all that wait, as a list by `queued.next`. */
 yk__queued *yk__tq_take_all(thread_pool *p);

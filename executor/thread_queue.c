@@ -61,11 +61,32 @@ static bool must_refill(thread_pool *p)
     return !first || first->class_ != YK__CLASS_NORMAL || atomic_load(&p->mixed);
 }
 
+static bool are_tiny(thread_pool *p)
+{
+    return atomic_load_explicit(&p->recent, memory_order_relaxed) <= YK__BRIEF;
+}
+
 /* The backlog is looked for in the inbox, too, where jobs are not so tiny that this would cost. */
 static bool wants_backlog(thread_pool *p)
 {
-    return atomic_load_explicit(&p->recent, memory_order_relaxed) > YK__BRIEF &&
-           !yk__thread_backlog(p);
+    return !are_tiny(p) && !yk__thread_backlog(p, p->ready.length);
+}
+
+static bool left_after_one(const thread_pool *p)
+{
+    return p->ready.length > 0 && yk__thread_backlog(p, p->ready.length - 1);
+}
+
+bool yk__tq_will_have_backlog(thread_pool *p)
+{
+    if (are_tiny(p))
+        return false;
+    pthread_mutex_lock(&p->lock);
+    if (!left_after_one(p))
+        refill(p);
+    bool backlog = left_after_one(p);
+    pthread_mutex_unlock(&p->lock);
+    return backlog;
 }
 
 /* What somebody else's CPU has written takes as long to come as a tiny job takes. */
@@ -91,7 +112,7 @@ thread_job *yk__tq_take(thread_pool *p, bool *more, bool *backlog)
         refill(p);
     yk__queued *q = yk__queue_take(&p->ready), *next = q ? yk__queue_first(&p->ready) : NULL;
     *more = next || (q && atomic_load(&p->inbox));
-    *backlog = q && yk__thread_backlog(p);
+    *backlog = q && yk__thread_backlog(p, p->ready.length);
     show_left(p, next != NULL);
     pthread_mutex_unlock(&p->lock);
     if (next)

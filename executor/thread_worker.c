@@ -239,6 +239,8 @@ static bool run_job(thread *t, thread_job *job)
         return false;
     }
     yk__meter_end(&t->at->meter, &p->ex, &job->work, code);
+    if (!t->behind && job->queued.class_ != YK__CLASS_HIGH)
+        t->behind = yk__tq_will_have_backlog(p); /* more may have come since it was taken */
     if (code)
         end_failed(t, &r, code);
     else

@@ -166,6 +166,57 @@ static void test_I02_where_the_initializer_fails_so_does_every_job_with_its_mess
     on_every_backend(failing);
 }
 
+/* A thread that fails what waits for it, since it could not start, is busy with that when the
+ * pool's patience is over: it leaves by itself, once. */
+struct leaving {
+    yk_executor *ex;
+    _Atomic int seen; /* 1: it is about to leave; 2: and the pool is told to stop */
+    uint64_t stuck;
+};
+
+static int refuse_when_asked(void *arg)
+{
+    _Atomic int *asked = *(_Atomic int **)arg;
+    eventually(atomic_load(asked));
+    return UV_EACCES;
+}
+
+static int take_long(yk_future *f, void *arg)
+{
+    (void)f;
+    struct leaving *l = arg;
+    atomic_store(&l->seen, 1);
+    eventually(atomic_load(&l->seen) == 2);
+    for (uint64_t end = yk_after_ms(200); yk_now() < end && !l->stuck; sched_yield())
+        l->stuck = stats_of(l->ex).stuck; /* a write-off would come after 1 ms */
+    return 0;
+}
+
+static void test_I02_a_thread_that_could_not_start_is_not_written_off_as_well(void **state)
+{
+    (void)state;
+    struct leaving l = { 0 };
+    _Atomic int asked = 0, *arg = &asked;
+    l.ex =
+        yk_thread_pool(.workers = 1, .kill_grace_ms = 1,
+                       .worker = {
+                           .initializer = refuse_when_asked, .arg = &arg, .arg_len = sizeof arg });
+    yk_future *f = yk_submit(l.ex, job_nothing, NULL, 0);
+    assert_int_equal(yk_future_on_end(f, take_long, &l), 0);
+    atomic_store(&asked, 1);
+    eventually(atomic_load(&l.seen) == 1);
+    assert_int_equal(yk_executor_shutdown(l.ex, .cancel_running = true, .no_wait = true), 0);
+    atomic_store(&l.seen, 2);
+    assert_int_equal(yk_executor_shutdown(l.ex), 0);
+    assert_int_equal(l.stuck, 0);
+    assert_int_equal(stats_of(l.ex).stuck, 0);
+    assert_int_equal(stats_of(l.ex).workers, 0);
+    assert_int_equal(yk_await(f), YK_EINIT);
+    yk_future_unref(f);
+    backend_close(l.ex);
+    assert_null(support_leftovers());
+}
+
 static void failing_often(const backend *b)
 {
     for (int round = 0; round < 5; round++)
@@ -616,6 +667,7 @@ int main(void)
         TEST(test_I06_the_finalizer_runs_in_workers_that_leave_and_not_in_killed_ones),
         TEST(test_I02_where_the_initializer_fails_so_does_every_job_with_its_message),
         TEST(test_I03_a_failing_initializer_leaves_nothing_behind),
+        TEST(test_I02_a_thread_that_could_not_start_is_not_written_off_as_well),
         TEST(test_I02_a_pool_recovers_when_its_initializer_does),
         TEST(test_I02_a_worker_that_cannot_start_does_no_harm_while_others_are_at_work),
         TEST(test_I04_crashes_in_the_initializer_are_limited_and_then_fail_what_waits),
