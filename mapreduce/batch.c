@@ -6,6 +6,7 @@ void yk__batch_begin(yk__batch *b, const char *text, size_t len)
     b->text = text;
     b->text_len = len >= YK__KEY_WORDS ? len - YK__KEY_WORDS + 1 : 0;
     b->n = 0;
+    b->last = NULL;
 }
 
 int yk__batch_flush(yk__batch *b, yk__table *t)
@@ -16,6 +17,7 @@ int yk__batch_flush(yk__batch *b, yk__table *t)
     for (size_t i = 0; i < b->n && !err; i++)
         err = yk__table_add_key(t, &b->waiting[i].key, &b->waiting[i].value);
     b->n = 0;
+    b->last = NULL;
     return err;
 }
 
@@ -24,9 +26,8 @@ int yk__batch_add(yk__batch *b, yk__table *t, const char *key, size_t len, uint6
     if (!yk__batch_may_wait(b, key) || len > YK__KEY_MAX)
         return yk__table_add(t, key, len, &value);
     int err = b->n == YK__BATCH ? yk__batch_flush(b, t) : 0;
-    b->waiting[b->n].key = yk__key_within(key, len, t->seed);
-    b->waiting[b->n].value = value;
-    yk__table_prefetch_slot(t, b->waiting[b->n].key.hash);
-    b->n++;
+    yk__waiting *w = b->last = &b->waiting[b->n++];
+    *w = (yk__waiting){ yk__key_within(key, len, t->seed), value };
+    yk__table_prefetch_slot(t, w->key.hash);
     return err;
 }

@@ -12,15 +12,18 @@
 
 enum { YK__BATCH = 32 };
 
+typedef struct yk__waiting {
+    yk__key key;
+    uint64_t value;
+} yk__waiting;
+
 typedef struct yk__batch {
     /* Keys that begin here may wait, and 16 bytes of them can be read. */
     const char *text;
     size_t text_len;
     size_t n;
-    struct {
-        yk__key key;
-        uint64_t value;
-    } waiting[YK__BATCH];
+    yk__waiting *last; /* that came; NULL: none waits */
+    yk__waiting waiting[YK__BATCH];
 } yk__batch;
 
 /* Begins with keys of a text, which stays until the next flush. */
@@ -32,14 +35,17 @@ static inline bool yk__batch_may_wait(const yk__batch *b, const char *key)
     return (uintptr_t)key - (uintptr_t)b->text < b->text_len;
 }
 
+/* Whether it is the key that came last. */
+static inline bool yk__batch_is_last(const yk__batch *b, const char *key, size_t len)
+{
+    return b->last && yk__batch_may_wait(b, key) && yk__key_is(&b->last->key, key, len);
+}
+
 /* Folds the number into the key that came last, if that is the same and the fold does not fail. */
 static inline bool yk__batch_fold(yk__batch *b, const yk__table *t, const char *key, size_t len,
                                   uint64_t value)
 {
-    if (b->n == 0 || !yk__batch_may_wait(b, key) ||
-        !yk__key_is(&b->waiting[b->n - 1].key, key, len))
-        return false;
-    return yk__table_fold(t, &b->waiting[b->n - 1].value, &value) == 0;
+    return yk__batch_is_last(b, key, len) && yk__table_fold(t, &b->last->value, &value) == 0;
 }
 
 /* Adds a number that could not be folded so to a table whose values are one uint64_t. Errors: as of

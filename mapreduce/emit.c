@@ -28,7 +28,7 @@ int yk_emit(yk_emitter *out, yk_str key, const void *value)
     return keep_small(out, yk__table_add(out->table, key.at, key.len, value));
 }
 
-int yk_emit_u64(yk_emitter *out, yk_str key, uint64_t value)
+static __attribute__((noinline)) int emit_number(yk_emitter *out, yk_str key, uint64_t value)
 {
     if (out->err)
         return out->err;
@@ -37,6 +37,18 @@ int yk_emit_u64(yk_emitter *out, yk_str key, uint64_t value)
     if (!out->table || out->table->form.value_size != sizeof value)
         return keep_error(out, UV_EINVAL);
     return keep_small(out, yk__batch_add(&out->batch, out->table, key.at, key.len, value));
+}
+
+/* A number that is added to that of the same key calls nothing, so nothing is saved for a call. */
+int yk_emit_u64(yk_emitter *out, yk_str key, uint64_t value)
+{
+    yk__batch *b = &out->batch;
+    uint64_t sum;
+    if (out->err || key.len > 2 * YK__KEY_WORDS || !yk__batch_is_last(b, key.at, key.len) ||
+        !out->table->adds || __builtin_add_overflow(b->last->value, value, &sum))
+        return emit_number(out, key, value);
+    b->last->value = sum;
+    return 0;
 }
 
 int yk_emit_bytes(yk_emitter *out, yk_str key, yk_str value)

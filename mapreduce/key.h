@@ -81,6 +81,15 @@ static inline yk__key yk__key_of(const char *at, size_t len, uint64_t seed)
     return key;
 }
 
+/* Whether the rest of the key is the same; `len` is more than 16. */
+static inline bool yk__key_ends_so(const yk__key *key, const char *p, size_t len)
+{
+    if (len > 2 * YK__KEY_WORDS)
+        return memcmp(p + YK__KEY_WORDS, key->at + YK__KEY_WORDS, len - YK__KEY_WORDS) == 0;
+    const char *a = p + len - YK__KEY_WORDS, *b = key->at + len - YK__KEY_WORDS;
+    return ((yk__load64(a) ^ yk__load64(b)) | (yk__load64(a + 8) ^ yk__load64(b + 8))) == 0;
+}
+
 /* Whether the `len` bytes at p, of which 16 can be read, are the key. */
 static inline bool yk__key_is(const yk__key *key, const char *p, size_t len)
 {
@@ -90,8 +99,7 @@ static inline bool yk__key_is(const yk__key *key, const char *p, size_t len)
     yk__load_words(p, len, &low, &high);
     if (((low ^ key->low) | (high ^ key->high)) != 0)
         return false;
-    return len <= YK__KEY_WORDS ||
-           memcmp(p + YK__KEY_WORDS, key->at + YK__KEY_WORDS, len - YK__KEY_WORDS) == 0;
+    return len <= YK__KEY_WORDS || yk__key_ends_so(key, p, len);
 }
 
 #endif

@@ -51,6 +51,7 @@ static int map_text(mapper *m, const char *begin, const char *end, uint64_t offs
                        .end = end,
                        .next = begin,
                        .counted_to = begin,
+                       .are_lines = yk__are_lines(&m->arg->splitter),
                        .skip_bad = m->arg->skip_bad,
                        .until_look = YK__LOOK_EVERY,
                        .arg = m->arg,
@@ -67,7 +68,7 @@ static int map_text(mapper *m, const char *begin, const char *end, uint64_t offs
         set_flaw(m, err, "%.200s: %s", yk__map_name(m->arg), yk_strerror(err));
     if (!split.records_known)
         yk__split_count_to(&split, end);
-    m->head.records += split.records;
+    m->head.records += split.records_known ? split.all_records : split.records;
     return err < 0 ? err : 0;
 }
 

@@ -8,8 +8,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#if defined(__SSE2__)
+#if defined(__SSE2__) && !defined(YOKE_PORTABLE_SCAN)
 #include <emmintrin.h>
+#define YK__SCAN_SSE2
 #endif
 
 enum { YK__SCAN = 16, YK__SCAN_ALL = 0xffff };
@@ -20,7 +21,7 @@ static inline bool yk__is_blank(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-#if defined(__SSE2__)
+#ifdef YK__SCAN_SSE2
 static inline uint32_t yk__blanks(const char *p)
 {
     __m128i text = _mm_loadu_si128((const __m128i *)p);
@@ -51,6 +52,20 @@ static inline uint32_t yk__equal(const char *p, char c)
     for (unsigned i = 0; i < YK__SCAN; i++)
         mask |= (uint32_t)(p[i] == c) << i;
     return mask;
+}
+#endif
+
+#if defined(__x86_64__) && defined(YK__SCAN_SSE2) && !defined(YOKE_SSE2_SCAN)
+#include <immintrin.h>
+#define YK__SCAN_AVX2
+
+/* The same of 64 bytes, where the processor has it. */
+static inline __attribute__((target("avx2"))) uint64_t yk__equal_64(__m256i a, __m256i b, char c)
+{
+    __m256i all = _mm256_set1_epi8(c);
+    uint32_t low = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(a, all));
+    uint32_t high = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(b, all));
+    return low | (uint64_t)high << 32;
 }
 #endif
 

@@ -9,6 +9,8 @@
 #include "records.h"
 #include "scan.h"
 
+enum { MARKED = 64 };
+
 bool yk_split_cancelled(const yk_split *split)
 {
     return yk_job_cancelled(split->job);
@@ -22,15 +24,33 @@ static bool must_stop(yk_split *split)
     return yk_split_cancelled(split);
 }
 
+/* Records that are handed out are counted by the way: the last one, once it is over, ... */
+static inline __attribute__((always_inline)) void count_last(yk_split *split)
+{
+    if (split->next != split->one_more)
+        return;
+    split->counted_to = split->next;
+    split->records++;
+}
+
+/* ... if all before it have been. */
+static inline __attribute__((always_inline)) void hand_out(yk_split *split, const char *record)
+{
+    split->one_more = split->counted_to == record ? split->next : NULL;
+}
+
 bool yk_split_next_record(yk_split *split, yk_str *record)
 {
+    count_last(split);
     if (split->next == split->end || must_stop(split))
         return false;
     const yk_splitter *splitter = &split->arg->splitter;
     const char *end = yk__record_end(splitter, split->next, split->end);
     bool lf = yk__are_lines(splitter) && end[-1] == '\n';
     *record = (yk_str){ split->next, (size_t)(end - split->next) - lf };
+    const char *begin = split->next;
     split->next = end;
+    hand_out(split, begin);
     return true;
 }
 
@@ -63,75 +83,101 @@ bool yk_split_next_word(yk_split *split, yk_str *word)
     return true;
 }
 
-typedef struct fields {
-    yk_str *to;
-    size_t max, n;
-} fields;
+/* Where in 64 bytes are separators and LFs: bit i, for the i-th. */
+typedef struct marks {
+    uint64_t separators, lfs;
+} marks;
 
-static inline void add_field(fields *f, const char *begin, const char *end)
-{
-    if (f->n < f->max)
-        f->to[f->n] = (yk_str){ begin, (size_t)(end - begin) };
-    f->n++;
-}
-
-/* Bit i is set where p[i] is c, for so many scans. */
-static inline uint64_t find_all(const char *p, char c, unsigned scans)
+static inline uint64_t find_all(const char *p, char c)
 {
     uint64_t mask = 0;
-    for (unsigned i = 0; i < scans; i++)
+    for (unsigned i = 0; i < MARKED / YK__SCAN; i++)
         mask |= (uint64_t)yk__equal(p + i * YK__SCAN, c) << i * YK__SCAN;
     return mask;
 }
 
-/* Cuts a line that ends within so many scans from `begin` on; where the next begins, or NULL. */
-static inline __attribute__((always_inline)) const char *cut_short_line(fields *f,
-                                                                        const char *begin,
-                                                                        char separator,
-                                                                        unsigned scans)
+static inline __attribute__((always_inline)) size_t lowest(uint64_t bits)
 {
-    uint64_t ends = find_all(begin, '\n', scans);
-    if (!ends)
-        return NULL;
-    const char *end = begin + __builtin_ctzll(ends), *from = begin;
-    uint64_t cuts = find_all(begin, separator, scans);
-    for (cuts &= ends ^ (ends - 1); cuts; cuts &= cuts - 1) {
-        const char *cut = begin + __builtin_ctzll(cuts);
-        if (cut == end)
-            break; /* lines are cut at LF: all of them are short */
-        add_field(f, from, cut);
-        from = cut + 1;
-    }
-    add_field(f, from, end);
-    return end + 1;
+    return (unsigned)__builtin_ctzll(bits);
 }
 
-static const char *cut_line(fields *f, const char *from, const char *end, char separator)
+/* Cuts the line at p, whose end is marked. */
+static inline __attribute__((always_inline)) size_t cut_marked(yk_split *split, const char *p,
+                                                               marks m, yk_str *to, size_t max)
 {
-    for (const char *p = from; p < end; p++) {
-        if (*p != separator && *p != '\n')
-            continue;
-        add_field(f, from, p);
-        from = p + 1;
-        if (*p == '\n')
-            return from;
+    uint64_t ends = (m.separators | m.lfs) & (m.lfs ^ (m.lfs - 1));
+    size_t n = (unsigned)__builtin_popcountll(ends), stored = n < max ? n : max, from = 0;
+    for (size_t i = 0; i < stored; i++, ends &= ends - 1) {
+        size_t end = lowest(ends);
+        to[i] = (yk_str){ p + from, end - from };
+        from = end + 1;
     }
-    add_field(f, from, end);
-    return end;
+    split->next = p + lowest(m.lfs) + 1;
+    if (split->are_lines)
+        hand_out(split, p);
+    return n;
 }
+
+/* A line that is long, or one of the text's last. */
+static size_t cut_line(yk_split *split, char separator, yk_str *to, size_t max)
+{
+    const char *begin = split->next, *from = begin, *end = split->end, *p = begin;
+    size_t n = 0;
+    for (bool over = false; !over; p++) {
+        over = p == end || *p == '\n';
+        if (!over && *p != separator)
+            continue;
+        if (n < max)
+            to[n] = (yk_str){ from, (size_t)(p - from) };
+        n++;
+        from = p + 1;
+    }
+    split->next = p < end ? p : end;
+    if (split->are_lines)
+        hand_out(split, begin);
+    return n;
+}
+
+/* Any line. */
+static __attribute__((noinline)) size_t next_fields(yk_split *split, char separator, yk_str *to,
+                                                    size_t max)
+{
+    const char *p = split->next;
+    count_last(split);
+    if (p == split->end || must_stop(split))
+        return 0;
+    if (split->end - p < MARKED)
+        return cut_line(split, separator, to, max);
+    marks m = { find_all(p, separator), find_all(p, '\n') };
+    return m.lfs ? cut_marked(split, p, m, to, max) : cut_line(split, separator, to, max);
+}
+
+#ifdef YK__SCAN_AVX2
+/* Nearly every line. Nothing is called, and so nothing saved for a call. */
+static __attribute__((target("avx2,bmi"))) size_t next_fields_avx2(yk_split *split, char separator,
+                                                                   yk_str *to, size_t max)
+{
+    const char *p = split->next;
+    if (split->end - p < MARKED || split->until_look == 0)
+        return next_fields(split, separator, to, max);
+    __m256i a = _mm256_loadu_si256((const __m256i *)p);
+    __m256i b = _mm256_loadu_si256((const __m256i *)(p + 32));
+    marks m = { yk__equal_64(a, b, separator), yk__equal_64(a, b, '\n') };
+    if (!m.lfs)
+        return next_fields(split, separator, to, max);
+    split->until_look--;
+    count_last(split);
+    return cut_marked(split, p, m, to, max);
+}
+#endif
 
 size_t yk_split_next_fields(yk_split *split, char separator, yk_str *to, size_t max)
 {
-    const char *p = split->next, *end = split->end, *next = NULL;
-    if (p == end || must_stop(split))
-        return 0;
-    fields f = { .to = to, .max = max };
-    if (end - p >= 2 * YK__SCAN)
-        next = cut_short_line(&f, p, separator, 2);
-    if (!next && end - p >= 4 * YK__SCAN)
-        next = cut_short_line(&f, p, separator, 4);
-    split->next = next ? next : cut_line(&f, p, end, separator);
-    return f.n;
+#ifdef YK__SCAN_AVX2
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi"))
+        return next_fields_avx2(split, separator, to, max);
+#endif
+    return next_fields(split, separator, to, max);
 }
 
 yk_str yk_split_text(const yk_split *split)
@@ -154,7 +200,7 @@ uint64_t yk_split_place(const yk_split *split, const char *at)
 
 void yk_split_set_records(yk_split *split, uint64_t records)
 {
-    split->records = records;
+    split->all_records = records;
     split->records_known = true;
 }
 

@@ -45,7 +45,10 @@ static inline yk_str yk_str_cut(yk_str *rest, char at)
 static inline uint64_t yk_str_u64(yk_str digits)
 {
     uint64_t n = 0;
-    for (size_t i = 0; i < digits.len && (unsigned char)(digits.at[i] - '0') < 10; i++)
+    size_t i = 0, short_of = digits.len < 19 ? digits.len : 19; /* so many fit whatever they are */
+    for (; i < short_of && (unsigned char)(digits.at[i] - '0') < 10; i++)
+        n = n * 10 + (uint64_t)(digits.at[i] - '0');
+    for (; i < digits.len && (unsigned char)(digits.at[i] - '0') < 10; i++)
         if (__builtin_mul_overflow(n, 10, &n) ||
             __builtin_add_overflow(n, (uint64_t)(digits.at[i] - '0'), &n))
             return UINT64_MAX;

@@ -10,8 +10,11 @@ struct yk_split {
     const char *begin, *end;
     const char *next;       /* where next_record and next_word stand */
     const char *counted_to; /* a record's beginning: `records` are before it, in this block */
+    const char *one_more; /* where the record ends that begins there and was handed out; or NULL */
     uint64_t records;
-    bool records_known; /* the map function said how many there are in all */
+    bool records_known; /* the map function said how many there are: */
+    uint64_t all_records;
+    bool are_lines; /* its records */
     bool skip_bad;
     unsigned until_look;
     const yk__map_arg *arg;

@@ -5,9 +5,14 @@
 
 static yk_split split_of(const char *text, size_t len)
 {
-    return (yk_split){
-        .begin = text, .end = text + len, .next = text, .counted_to = text, .until_look = UINT32_MAX
-    };
+    static const yk__map_arg arg;
+    return (yk_split){ .begin = text,
+                       .end = text + len,
+                       .next = text,
+                       .counted_to = text,
+                       .are_lines = true,
+                       .until_look = UINT32_MAX,
+                       .arg = &arg };
 }
 
 /* A copy of exactly that size, so that reading past it shows under a sanitizer. */
@@ -75,9 +80,10 @@ static void check_fields(const char *text, size_t len, size_t max)
     yk_split split = split_of(text, len);
     yk_str field[8];
     for (size_t i = 0; i < len; i++) {
-        size_t n = yk_split_next_fields(&split, '\t', field, max), at = 0;
+        char separator = chance(8) ? '\t' : "a\n"[chance(2)];
+        size_t n = yk_split_next_fields(&split, separator, field, max), at = 0;
         for (size_t begin = i;; i++) {
-            if (i < len && text[i] != '\t' && text[i] != '\n')
+            if (i < len && text[i] != separator && text[i] != '\n')
                 continue;
             if (at < max) {
                 assert_ptr_equal(field[at].at, text + begin);
@@ -96,11 +102,55 @@ static void check_fields(const char *text, size_t len, size_t max)
 static void test_fields_of_any_text(void **state)
 {
     (void)state;
-    char text[200];
+    char text[400];
+    for (int round = 0; round < 20000; round++) {
+        size_t len = make_text(text, sizeof text, round % 2 ? "abc\t\n\r " : "ab\t\tcdefgh \n\r",
+                               7 + 5 * (round % 2 == 0));
+        char *exact = exact_copy(text, len);
+        check_fields(exact, len, (size_t)chance(8));
+        free(exact);
+    }
+}
+
+/* Of what is handed out, the lines before it are known at any time, whoever hands it out. */
+static void check_count(const char *text, size_t len)
+{
+    yk_split split = split_of(text, len);
+    yk_str got, field[3];
+    for (const char *p; (p = split.next) < text + len;) {
+        yk_split before = split;
+        bool begins = p == text || p[-1] == '\n';
+        unsigned what = chance(9);
+        if (what == 0 && !yk_split_next_word(&split, &got))
+            break;
+        if (what > 0 && what < 5)
+            assert_true(yk_split_next_record(&split, &got));
+        if (what >= 5)
+            assert_true(yk_split_next_fields(&split, '\t', field, 3) > 0);
+        if (!begins || chance(3))
+            continue;
+        const yk_split *of[] = { &before, &split };
+        for (int i = 0; i < (what > 0 ? 2 : 1); i++) {
+            yk_split copy = *of[i];
+            yk__split_count_to(&copy, p);
+            assert_ptr_equal(copy.counted_to, p);
+            assert_int_equal(copy.records, yk_count_lines(text, p));
+        }
+    }
+    yk_split_next_fields(&split, '\t', field, 3);
+    yk__split_count_to(&split, text + len);
+    assert_int_equal(split.records,
+                     yk_count_lines(text, text + len) + (len && text[len - 1] != '\n'));
+}
+
+static void test_lines_are_counted_by_the_way(void **state)
+{
+    (void)state;
+    char text[400];
     for (int round = 0; round < 20000; round++) {
         size_t len = make_text(text, sizeof text, "abc\t\n\r ", 7);
         char *exact = exact_copy(text, len);
-        check_fields(exact, len, (size_t)chance(8));
+        check_count(exact, len);
         free(exact);
     }
 }
@@ -119,6 +169,14 @@ static void test_last_line_may_lack_its_end(void **state)
     assert_int_equal(yk_split_next_fields(&split, '\t', field, 3), 0);
 }
 
+static const char *terminated(const char *text, size_t len)
+{
+    static char copy[32];
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    return copy;
+}
+
 static void test_numbers(void **state)
 {
     (void)state;
@@ -126,6 +184,25 @@ static void test_numbers(void **state)
     assert_int_equal(yk_str_u64((yk_str){ "-1", 2 }), 0);
     assert_int_equal(yk_str_u64((yk_str){ "1234", 3 }), 123);
     assert_int_equal(yk_str_u64((yk_str){ "12x", 3 }), 12);
+    for (size_t len = 1; len <= 12; len++) {
+        char *digits = exact_copy("912345678901", len);
+        assert_true(yk_str_u64((yk_str){ digits, len }) ==
+                    strtoull(terminated(digits, len), NULL, 10));
+        for (size_t bad = 0; bad < len; bad++) {
+            static const char other[] = "/:\t-\0a\xb0\xff";
+            for (size_t i = 0; i < sizeof other - 1; i++) {
+                char kept = digits[bad];
+                digits[bad] = other[i];
+                assert_true(yk_str_u64((yk_str){ digits, len }) ==
+                            strtoull(terminated("912345678901", bad), NULL, 10));
+                digits[bad] = kept;
+            }
+        }
+        free(digits);
+    }
+    assert_true(yk_str_u64((yk_str){ "1844674407370955161", 19 }) == 1844674407370955161u);
+    assert_true(yk_str_u64((yk_str){ "18446744073709551614", 20 }) == UINT64_MAX - 1);
+    assert_true(yk_str_u64((yk_str){ "00000000000000000000000000012", 29 }) == 12);
     assert_int_equal(yk_str_u64((yk_str){ "18446744073709551615", 20 }), UINT64_MAX);
     assert_int_equal(yk_str_u64((yk_str){ "18446744073709551616", 20 }), UINT64_MAX);
     assert_int_equal(yk_str_u64((yk_str){ "99999999999999999999", 20 }), UINT64_MAX);
@@ -137,6 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_words_of_any_text),
         cmocka_unit_test(test_fields_of_any_text),
+        cmocka_unit_test(test_lines_are_counted_by_the_way),
         cmocka_unit_test(test_last_line_may_lack_its_end),
         cmocka_unit_test(test_numbers),
     };
