@@ -6,7 +6,7 @@ void yk__batch_begin(yk__batch *b, const char *text, size_t len)
     b->text = text;
     b->text_len = len >= YK__KEY_WORDS ? len - YK__KEY_WORDS + 1 : 0;
     b->n = 0;
-    b->last = NULL;
+    b->last = b->adds = NULL;
 }
 
 int yk__batch_flush(yk__batch *b, yk__table *t)
@@ -17,7 +17,7 @@ int yk__batch_flush(yk__batch *b, yk__table *t)
     for (size_t i = 0; i < b->n && !err; i++)
         err = yk__table_add_key(t, &b->waiting[i].key, &b->waiting[i].value);
     b->n = 0;
-    b->last = NULL;
+    b->last = b->adds = NULL;
     return err;
 }
 
@@ -28,6 +28,7 @@ int yk__batch_add(yk__batch *b, yk__table *t, const char *key, size_t len, uint6
     int err = b->n == YK__BATCH ? yk__batch_flush(b, t) : 0;
     yk__waiting *w = b->last = &b->waiting[b->n++];
     *w = (yk__waiting){ yk__key_within(key, len, t->seed), value };
+    b->adds = t->adds && len <= YK__KEY_SHORT ? w : NULL;
     yk__table_prefetch_slot(t, w->key.hash);
     return err;
 }

@@ -23,6 +23,7 @@ typedef struct yk__batch {
     size_t text_len;
     size_t n;
     yk__waiting *last; /* that came; NULL: none waits */
+    yk__waiting *adds; /* the same, if its key is short, and folding is adding; or NULL */
     yk__waiting waiting[YK__BATCH];
 } yk__batch;
 
@@ -35,17 +36,24 @@ static inline bool yk__batch_may_wait(const yk__batch *b, const char *key)
     return (uintptr_t)key - (uintptr_t)b->text < b->text_len;
 }
 
-/* Whether it is the key that came last. */
-static inline bool yk__batch_is_last(const yk__batch *b, const char *key, size_t len)
-{
-    return b->last && yk__batch_may_wait(b, key) && yk__key_is(&b->last->key, key, len);
-}
-
 /* Folds the number into the key that came last, if that is the same and the fold does not fail. */
 static inline bool yk__batch_fold(yk__batch *b, const yk__table *t, const char *key, size_t len,
                                   uint64_t value)
 {
-    return yk__batch_is_last(b, key, len) && yk__table_fold(t, &b->last->value, &value) == 0;
+    return b->last && yk__batch_may_wait(b, key) && yk__key_is(&b->last->key, key, len) &&
+           yk__table_fold(t, &b->last->value, &value) == 0;
+}
+
+/* The same, where that is but an addition: it calls nothing. */
+static inline bool yk__batch_sum(yk__batch *b, const char *key, size_t len, uint64_t value)
+{
+    yk__waiting *w = b->adds;
+    uint64_t sum;
+    if (!w || !yk__batch_may_wait(b, key) || !yk__short_key_is(&w->key, key, len) ||
+        __builtin_add_overflow(w->value, value, &sum))
+        return false;
+    w->value = sum;
+    return true;
 }
 
 /* Adds a number that could not be folded so to a table whose values are one uint64_t. Errors: as of

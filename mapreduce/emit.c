@@ -7,6 +7,8 @@ static int keep_error(yk_emitter *out, int err)
 {
     if (err && !out->err)
         out->err = err;
+    if (err)
+        out->batch.adds = NULL; /* what follows is lost */
     return err;
 }
 
@@ -39,16 +41,12 @@ static __attribute__((noinline)) int emit_number(yk_emitter *out, yk_str key, ui
     return keep_small(out, yk__batch_add(&out->batch, out->table, key.at, key.len, value));
 }
 
-/* A number that is added to that of the same key calls nothing, so nothing is saved for a call. */
+/* Nothing is saved for a call, since mostly nothing is called. */
 int yk_emit_u64(yk_emitter *out, yk_str key, uint64_t value)
 {
-    yk__batch *b = &out->batch;
-    uint64_t sum;
-    if (out->err || key.len > 2 * YK__KEY_WORDS || !yk__batch_is_last(b, key.at, key.len) ||
-        !out->table->adds || __builtin_add_overflow(b->last->value, value, &sum))
-        return emit_number(out, key, value);
-    b->last->value = sum;
-    return 0;
+    if (yk__batch_sum(&out->batch, key.at, key.len, value))
+        return 0;
+    return emit_number(out, key, value);
 }
 
 int yk_emit_bytes(yk_emitter *out, yk_str key, yk_str value)

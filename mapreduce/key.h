@@ -12,7 +12,10 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { YK__KEY_WORDS = 16 }; /* bytes in `low` and `high` */
+enum {
+    YK__KEY_WORDS = 16, /* bytes in `low` and `high` */
+    YK__KEY_SHORT = 32
+};
 
 typedef struct yk__key {
     const char *at;
@@ -81,17 +84,9 @@ static inline yk__key yk__key_of(const char *at, size_t len, uint64_t seed)
     return key;
 }
 
-/* Whether the rest of the key is the same; `len` is more than 16. */
-static inline bool yk__key_ends_so(const yk__key *key, const char *p, size_t len)
-{
-    if (len > 2 * YK__KEY_WORDS)
-        return memcmp(p + YK__KEY_WORDS, key->at + YK__KEY_WORDS, len - YK__KEY_WORDS) == 0;
-    const char *a = p + len - YK__KEY_WORDS, *b = key->at + len - YK__KEY_WORDS;
-    return ((yk__load64(a) ^ yk__load64(b)) | (yk__load64(a + 8) ^ yk__load64(b + 8))) == 0;
-}
-
-/* Whether the `len` bytes at p, of which 16 can be read, are the key. */
-static inline bool yk__key_is(const yk__key *key, const char *p, size_t len)
+/* Whether the `len` bytes at p, of which 16 can be read, are the key, which is known to have 32 at
+ * the most. */
+static inline bool yk__short_key_is(const yk__key *key, const char *p, size_t len)
 {
     uint64_t low, high;
     if (key->len != len)
@@ -99,7 +94,18 @@ static inline bool yk__key_is(const yk__key *key, const char *p, size_t len)
     yk__load_words(p, len, &low, &high);
     if (((low ^ key->low) | (high ^ key->high)) != 0)
         return false;
-    return len <= YK__KEY_WORDS || yk__key_ends_so(key, p, len);
+    if (len <= YK__KEY_WORDS)
+        return true;
+    const char *a = p + len - YK__KEY_WORDS, *b = key->at + len - YK__KEY_WORDS;
+    return ((yk__load64(a) ^ yk__load64(b)) | (yk__load64(a + 8) ^ yk__load64(b + 8))) == 0;
+}
+
+/* The same of any key. */
+static inline bool yk__key_is(const yk__key *key, const char *p, size_t len)
+{
+    if (key->len <= YK__KEY_SHORT)
+        return yk__short_key_is(key, p, len);
+    return key->len == len && memcmp(p, key->at, len) == 0;
 }
 
 #endif

@@ -101,6 +101,51 @@ static inline __attribute__((always_inline)) size_t lowest(uint64_t bits)
     return (unsigned)__builtin_ctzll(bits);
 }
 
+static inline void add_field(yk_str *to, size_t max, size_t *n, const char **from, const char *end)
+{
+    if (*n < max)
+        to[*n] = (yk_str){ *from, (size_t)(end - *from) };
+    ++*n;
+    *from = end + 1;
+}
+
+/* Any line. */
+static size_t cut_line(yk_split *split, char separator, yk_str *to, size_t max)
+{
+    const char *p = split->next, *from = p, *end = split->end, *lf = NULL;
+    size_t n = 0;
+    for (; !lf && end - p >= MARKED; p += MARKED) {
+        marks m = { find_all(p, separator), find_all(p, '\n') };
+        uint64_t cuts = m.separators & (m.lfs ? (m.lfs & -m.lfs) - 1 : ~(uint64_t)0);
+        for (; cuts; cuts &= cuts - 1)
+            add_field(to, max, &n, &from, p + lowest(cuts));
+        lf = m.lfs ? p + lowest(m.lfs) : NULL;
+    }
+    for (; !lf; p++) {
+        if (p == end || *p == '\n')
+            lf = p;
+        else if (*p == separator)
+            add_field(to, max, &n, &from, p);
+    }
+    add_field(to, max, &n, &from, lf);
+    split->next = lf < end ? lf + 1 : end;
+    return n;
+}
+
+static __attribute__((noinline)) size_t next_fields(yk_split *split, char separator, yk_str *to,
+                                                    size_t max)
+{
+    const char *p = split->next;
+    count_last(split);
+    if (p == split->end || must_stop(split))
+        return 0;
+    size_t n = cut_line(split, separator, to, max);
+    if (split->are_lines)
+        hand_out(split, p);
+    return n;
+}
+
+#ifdef YK__SCAN_AVX2
 /* Cuts the line at p, whose end is marked. */
 static inline __attribute__((always_inline)) size_t cut_marked(yk_split *split, const char *p,
                                                                marks m, yk_str *to, size_t max)
@@ -118,41 +163,6 @@ static inline __attribute__((always_inline)) size_t cut_marked(yk_split *split, 
     return n;
 }
 
-/* A line that is long, or one of the text's last. */
-static size_t cut_line(yk_split *split, char separator, yk_str *to, size_t max)
-{
-    const char *begin = split->next, *from = begin, *end = split->end, *p = begin;
-    size_t n = 0;
-    for (bool over = false; !over; p++) {
-        over = p == end || *p == '\n';
-        if (!over && *p != separator)
-            continue;
-        if (n < max)
-            to[n] = (yk_str){ from, (size_t)(p - from) };
-        n++;
-        from = p + 1;
-    }
-    split->next = p < end ? p : end;
-    if (split->are_lines)
-        hand_out(split, begin);
-    return n;
-}
-
-/* Any line. */
-static __attribute__((noinline)) size_t next_fields(yk_split *split, char separator, yk_str *to,
-                                                    size_t max)
-{
-    const char *p = split->next;
-    count_last(split);
-    if (p == split->end || must_stop(split))
-        return 0;
-    if (split->end - p < MARKED)
-        return cut_line(split, separator, to, max);
-    marks m = { find_all(p, separator), find_all(p, '\n') };
-    return m.lfs ? cut_marked(split, p, m, to, max) : cut_line(split, separator, to, max);
-}
-
-#ifdef YK__SCAN_AVX2
 /* Nearly every line. Nothing is called, and so nothing saved for a call. */
 static __attribute__((target("avx2,bmi"))) size_t next_fields_avx2(yk_split *split, char separator,
                                                                    yk_str *to, size_t max)
