@@ -13,8 +13,8 @@
  * thread) occupies one. Places are never freed before the pool, threads come and go: a thread that
  * leaves frees itself, or waits in the pool's list for the shutdown to join it.
  *
- * How many threads. `serving` counts those that take jobs: alive, not written off, and not asleep
- * in a wait inside their job. It is kept at most `target`, and threads are started when more jobs
+ * How many threads. `serving` counts those that take jobs: alive, not written off, not asleep in a
+ * wait inside their job, and not on their way out since they could not start. It is kept at most `target`, and threads are started when more jobs
  * could run than threads serve. A job that waits (for a future, say) does not serve, so another
  * thread may be started in its stead; that one has a place from `target` on, and leaves when the
  * one that waited is back. So a job may wait for jobs of its own full pool.

@@ -72,6 +72,13 @@ static bool wants_backlog(thread_pool *p)
     return !are_tiny(p) && !yk__thread_backlog(p, p->ready.length);
 }
 
+/* Under the lock. */
+static void show_left(thread_pool *p, bool left)
+{
+    if (atomic_load_explicit(&p->left, memory_order_relaxed) != left)
+        atomic_store_explicit(&p->left, left, memory_order_relaxed);
+}
+
 static bool left_after_one(const thread_pool *p)
 {
     return p->ready.length > 0 && yk__thread_backlog(p, p->ready.length - 1);
@@ -85,6 +92,7 @@ bool yk__tq_will_have_backlog(thread_pool *p)
     if (!left_after_one(p))
         refill(p);
     bool backlog = left_after_one(p);
+    show_left(p, p->ready.length > 0);
     pthread_mutex_unlock(&p->lock);
     return backlog;
 }
@@ -96,13 +104,6 @@ static void prefetch(const thread_job *job)
     __builtin_prefetch(job->work.future.inline_result, 1);
     __builtin_prefetch(&job->work.fn);
     __builtin_prefetch(&job->on, 1);
-}
-
-/* Under the lock. */
-static void show_left(thread_pool *p, bool left)
-{
-    if (atomic_load_explicit(&p->left, memory_order_relaxed) != left)
-        atomic_store_explicit(&p->left, left, memory_order_relaxed);
 }
 
 thread_job *yk__tq_take(thread_pool *p, bool *more, bool *backlog)

@@ -69,7 +69,8 @@ int yk__budget_make(yk__budget *b, size_t memory, size_t workers, size_t streams
 size_t yk__budget_chunks(yk__budget *b, size_t streams, size_t wanted)
 {
     size_t chunk = b->piece < YK__LARGEST_CHUNK ? b->piece : YK__LARGEST_CHUNK;
-    size_t chunks = clamp(b->held / 4 / chunk / streams, 2, wanted);
+    size_t all = b->held / 4 / chunk / streams;
+    size_t chunks = clamp(all - (all < YK__CHUNKS_AHEAD ? all : YK__CHUNKS_AHEAD), 2, wanted);
     b->held -= b->held / 4;
     return chunks;
 }

@@ -29,7 +29,8 @@ typedef struct yk__budget {
  * is too little, and `total` is the least there may be. */
 int yk__budget_make(yk__budget *b, size_t memory, size_t workers, size_t streams);
 
-/* How many chunks each of so many streams may have: `wanted`, or fewer; at least 2. */
+/* How many chunks each of so many streams may have, beside those that its thread has: `wanted`, or
+ * fewer; at least 2. */
 size_t yk__budget_chunks(yk__budget *b, size_t streams, size_t wanted);
 
 #endif

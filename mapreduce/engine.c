@@ -101,14 +101,17 @@ static void set_defaults(yk__engine *e)
 
 /* ---- Starting ------------------------------------------------------------------------------ */
 
+size_t yk__streams_at_once(const yk__engine *e)
+{
+    size_t most = e->workers < MOST_STREAMS ? e->workers : MOST_STREAMS, streams = 0;
+    for (size_t i = 0; i < e->n_files && streams < most; i++)
+        streams += e->files[i].is_stream;
+    return streams;
+}
+
 static int start_executors(yk__engine *e)
 {
-    size_t streams = 0;
-    for (size_t i = 0; i < e->n_files; i++)
-        streams += e->files[i].is_stream;
-    e->max_streams = streams < e->workers ? streams : e->workers;
-    if (e->max_streams > MOST_STREAMS)
-        e->max_streams = MOST_STREAMS;
+    e->max_streams = yk__streams_at_once(e);
     if (e->max_streams > 0)
         e->max_chunks = yk__budget_chunks(&e->spill.budget, e->max_streams,
                                           2 + 2 * e->workers / e->max_streams);

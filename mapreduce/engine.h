@@ -126,6 +126,7 @@ typedef struct yk__engine {
 
 /* inputs.c */
 int yk__inputs_open(yk__engine *e);
+size_t yk__streams_at_once(const yk__engine *e); /* how many inputs that cannot be cut are read */
 void yk__inputs_free(yk__engine *e);
 /* Adds a piece of `text` bytes, which may be YK_SIZE_UNKNOWN. */
 int yk__add_piece(yk__file *f, yk__chunk chunk, uint64_t text);

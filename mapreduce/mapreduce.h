@@ -127,8 +127,9 @@ typedef struct yk_mapreduce_options {
      * tenth; 0: half of what the machine, or the control group, has. What does not fit is written
      * to files in a folder of the job's own, which is made in `tmp_dir` (NULL: in $TMPDIR if that
      * is set, else beside the output) and removed at the end, whatever that is. It takes about 4
-     * MB, and 4 MB for each worker, at least. Not counted: the `top` best records; one record, one
-     * key's values in one piece, and one zstd frame's window, however large. */
+     * MB, 4 MB for each worker, and 2 MB for each gzip file that is read at once, at least. Not
+     * counted: the `top` best records; one record, one key's values in one piece, and one zstd
+     * frame's window, however large. */
     size_t memory;
     const char *tmp_dir;
     /* A directory, which is made if it is not there: the job goes on where one that was killed has

@@ -1,7 +1,7 @@
 /* mapreduce/merge.c - folding the runs of one partition, and weaving the partitions together.
  *
  * The keys of a partition stay where they are, in the runs. The job's own memory is, for each
- * distinct key, an entry (a pointer and the folded value) and 16 to 32 bytes of index.
+ * distinct key, an entry (a pointer and the folded value) and 11 to 21 bytes of index.
  */
 #include "merge.h"
 
@@ -95,11 +95,16 @@ static int make_index(merger *m, size_t n)
     return 0;
 }
 
-/* Partitions are alike: as large as the last one's, if that was kept. */
+/* Partitions are alike: as large as the last one's, if that was kept and there may be so many. */
 static int first_index(merger *m)
 {
-    size_t kept = m->own->index.cap / sizeof(slot);
-    return make_index(m, kept ? kept : FIRST_SLOTS);
+    size_t n = m->own->index.cap / sizeof(slot), bytes = 0;
+    for (uint64_t i = 0; i < m->arg->sources; i++)
+        bytes += (size_t)(m->arg->from[i].end - m->arg->from[i].begin);
+    size_t most = bytes / (sizeof(yk__record) + m->arg->fold->value_size);
+    while (n > FIRST_SLOTS && n / 4 > most)
+        n /= 2;
+    return make_index(m, n ? n : FIRST_SLOTS);
 }
 
 static int add_entry(merger *m, const yk__view *v, size_t at)

@@ -1,6 +1,7 @@
 /* mapreduce/scan.h - sixteen bytes of text at once. Not installed.
  *
- * Bit i of a mask says something of the byte p[i], for i from 0 to 15.
+ * Bit i of a mask says something of the byte p[i], for i from 0 to 15; with AVX2, of 64 bytes at
+ * once.
  */
 #ifndef YOKE_MAPREDUCE_SCAN_H
 #define YOKE_MAPREDUCE_SCAN_H
@@ -59,7 +60,7 @@ static inline uint32_t yk__equal(const char *p, char c)
 #include <immintrin.h>
 #define YK__SCAN_AVX2
 
-/* The same of 64 bytes, where the processor has it. */
+/* The same of the 64 bytes in a and b, where the processor has it. */
 static inline __attribute__((target("avx2"))) uint64_t yk__equal_64(__m256i a, __m256i b, char c)
 {
     __m256i all = _mm256_set1_epi8(c);

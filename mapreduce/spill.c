@@ -92,12 +92,8 @@ char *yk__spill_part_path(const yk__engine *e, size_t part)
 
 int yk__spill_budget(yk__engine *e)
 {
-    size_t streams = 0;
-    for (size_t i = 0; i < e->n_files; i++)
-        streams += e->files[i].is_stream;
     yk__budget *b = &e->spill.budget;
-    streams = streams < e->workers ? streams : e->workers;
-    int err = yk__budget_make(b, e->o.memory, e->workers, streams);
+    int err = yk__budget_make(b, e->o.memory, e->workers, yk__streams_at_once(e));
     if (err)
         return yk__explain(e, err,
                            "%zu bytes of memory are too little for %zu workers: at least %zu",

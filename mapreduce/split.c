@@ -27,7 +27,7 @@ static bool must_stop(yk_split *split)
 /* Records that are handed out are counted by the way: the last one, once it is over, ... */
 static inline __attribute__((always_inline)) void count_last(yk_split *split)
 {
-    if (split->next != split->one_more)
+    if (split->next != split->one_more || split->counted_to >= split->next)
         return;
     split->counted_to = split->next;
     split->records++;
@@ -44,9 +44,8 @@ bool yk_split_next_record(yk_split *split, yk_str *record)
     count_last(split);
     if (split->next == split->end || must_stop(split))
         return false;
-    const yk_splitter *splitter = &split->arg->splitter;
-    const char *end = yk__record_end(splitter, split->next, split->end);
-    bool lf = yk__are_lines(splitter) && end[-1] == '\n';
+    const char *end = yk__record_end(&split->arg->splitter, split->next, split->end);
+    bool lf = split->are_lines && end[-1] == '\n';
     *record = (yk_str){ split->next, (size_t)(end - split->next) - lf };
     const char *begin = split->next;
     split->next = end;
@@ -123,7 +122,7 @@ static size_t cut_line(yk_split *split, char separator, yk_str *to, size_t max)
     }
     for (; !lf; p++) {
         if (p == end || *p == '\n')
-            lf = p;
+            lf = p; /* or the end */
         else if (*p == separator)
             add_field(to, max, &n, &from, p);
     }
@@ -222,11 +221,18 @@ void yk__split_count_to(yk_split *split, const char *at)
     split->counted_to = at;
 }
 
+/* It may be one of those before the last that was handed out. */
+static uint64_t records_from(const yk_split *split, const char *at)
+{
+    return at < split->counted_to ? yk__count_records(&split->arg->splitter, at, split->counted_to)
+                                  : 0;
+}
+
 static void describe_record(yk_split *split, yk__flaw *flaw, const char *at, size_t len)
 {
     flaw->has_place = true;
     flaw->offset = split->offset + (uint64_t)(at - split->begin);
-    flaw->line = split->records_before + split->records;
+    flaw->line = split->records_before + split->records - records_from(split, at);
     ngram_quote(flaw->quote, sizeof flaw->quote, at, len);
 }
 

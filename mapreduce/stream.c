@@ -22,7 +22,7 @@
 #include "../executor/arena.h"
 #include "records.h"
 
-enum { LOOK_MS = 50, AHEAD = 2 };
+enum { LOOK_MS = 50 };
 
 /* ---- Memory -------------------------------------------------------------------------------- */
 
@@ -107,9 +107,9 @@ struct yk__ahead {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    /* Under the lock: AHEAD chunks with the one that is filled. */
-    yk__chunk empty[AHEAD];
-    reading ready[AHEAD]; /* the oldest first */
+    /* Under the lock: its chunks, but for the one that is filled. */
+    yk__chunk empty[YK__CHUNKS_AHEAD];
+    reading ready[YK__CHUNKS_AHEAD]; /* the oldest first */
     unsigned n_empty, n_ready;
     _Atomic bool stop;
 };
@@ -334,7 +334,7 @@ static int start_ahead(yk__stream *stream)
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->changed, NULL);
     int err = 0;
-    while (!err && s->n_empty < AHEAD) {
+    while (!err && s->n_empty < YK__CHUNKS_AHEAD) {
         err = yk__chunk_make(&s->empty[s->n_empty], s->target);
         s->n_empty += !err;
     }

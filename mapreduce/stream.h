@@ -35,6 +35,9 @@ void yk__chunk_free(yk__chunk *chunk);
 /* A chunk is no larger, but for a record that is. The larger, the less often is anybody woken. */
 enum { YK__LARGEST_CHUNK = 2 << 20 };
 
+/* Chunks of the thread's own. */
+enum { YK__CHUNKS_AHEAD = 2 };
+
 typedef struct yk__ahead yk__ahead;
 
 typedef struct yk__stream {
