@@ -1,6 +1,7 @@
 /* mapreduce/split.c - what a map function asks of its split. */
 #include "split_state.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,7 +10,7 @@
 #include "records.h"
 #include "scan.h"
 
-enum { MARKED = 64 };
+enum { MARKED = 64, LOOK_BYTES = 4096 };
 
 bool yk_split_cancelled(const yk_split *split)
 {
@@ -24,24 +25,17 @@ static bool must_stop(yk_split *split)
     return yk_split_cancelled(split);
 }
 
-/* Records that are handed out are counted by the way: the last one, once it is over, ... */
-static inline __attribute__((always_inline)) void count_last(yk_split *split)
+/* Records that are handed out one after the other are counted by the way. */
+static inline __attribute__((always_inline)) void count_one(yk_split *split, const char *record)
 {
-    if (split->next != split->one_more || split->counted_to >= split->next)
+    if (split->counted_to != record)
         return;
     split->counted_to = split->next;
     split->records++;
 }
 
-/* ... if all before it have been. */
-static inline __attribute__((always_inline)) void hand_out(yk_split *split, const char *record)
-{
-    split->one_more = split->counted_to == record ? split->next : NULL;
-}
-
 bool yk_split_next_record(yk_split *split, yk_str *record)
 {
-    count_last(split);
     if (split->next == split->end || must_stop(split))
         return false;
     const char *end = yk__record_end(&split->arg->splitter, split->next, split->end);
@@ -49,7 +43,7 @@ bool yk_split_next_record(yk_split *split, yk_str *record)
     *record = (yk_str){ split->next, (size_t)(end - split->next) - lf };
     const char *begin = split->next;
     split->next = end;
-    hand_out(split, begin);
+    count_one(split, begin);
     return true;
 }
 
@@ -131,16 +125,26 @@ static size_t cut_line(yk_split *split, char separator, yk_str *to, size_t max)
     return n;
 }
 
+/* The lines up to there may be cut without a look at the cancellation, and 64 bytes be read. */
+static void move_limit(yk_split *split)
+{
+    const char *end = split->end - (MARKED - 1), *next = split->next + LOOK_BYTES;
+    split->limit = end - split->next < LOOK_BYTES ? end : next;
+    split->until_look -=
+        split->until_look < LOOK_BYTES / MARKED ? split->until_look : LOOK_BYTES / MARKED;
+}
+
 static __attribute__((noinline)) size_t next_fields(yk_split *split, char separator, yk_str *to,
                                                     size_t max)
 {
     const char *p = split->next;
-    count_last(split);
     if (p == split->end || must_stop(split))
         return 0;
+    if (split->are_lines && p >= split->limit && split->end - p >= MARKED)
+        move_limit(split);
     size_t n = cut_line(split, separator, to, max);
     if (split->are_lines)
-        hand_out(split, p);
+        count_one(split, p);
     return n;
 }
 
@@ -157,8 +161,7 @@ static inline __attribute__((always_inline)) size_t cut_marked(yk_split *split, 
         from = end + 1;
     }
     split->next = p + lowest(m.lfs) + 1;
-    if (split->are_lines)
-        hand_out(split, p);
+    count_one(split, p);
     return n;
 }
 
@@ -167,26 +170,35 @@ static __attribute__((target("avx2,bmi"))) size_t next_fields_avx2(yk_split *spl
                                                                    yk_str *to, size_t max)
 {
     const char *p = split->next;
-    if (split->end - p < MARKED || split->until_look == 0)
+    if (p >= split->limit)
         return next_fields(split, separator, to, max);
     __m256i a = _mm256_loadu_si256((const __m256i *)p);
     __m256i b = _mm256_loadu_si256((const __m256i *)(p + 32));
     marks m = { yk__equal_64(a, b, separator), yk__equal_64(a, b, '\n') };
     if (!m.lfs)
         return next_fields(split, separator, to, max);
-    split->until_look--;
-    count_last(split);
     return cut_marked(split, p, m, to, max);
 }
 #endif
 
-size_t yk_split_next_fields(yk_split *split, char separator, yk_str *to, size_t max)
+static size_t choose(yk_split *split, char separator, yk_str *to, size_t max);
+
+/* What this processor can do. Relaxed: whatever it is does it. */
+static _Atomic(size_t (*)(yk_split *, char, yk_str *, size_t)) fields_fn = choose;
+
+static size_t choose(yk_split *split, char separator, yk_str *to, size_t max)
 {
+    atomic_store_explicit(&fields_fn, next_fields, memory_order_relaxed);
 #ifdef YK__SCAN_AVX2
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi"))
-        return next_fields_avx2(split, separator, to, max);
+        atomic_store_explicit(&fields_fn, next_fields_avx2, memory_order_relaxed);
 #endif
     return next_fields(split, separator, to, max);
+}
+
+size_t yk_split_next_fields(yk_split *split, char separator, yk_str *to, size_t max)
+{
+    return atomic_load_explicit(&fields_fn, memory_order_relaxed)(split, separator, to, max);
 }
 
 yk_str yk_split_text(const yk_split *split)

@@ -9,8 +9,8 @@ enum { YK__LOOK_EVERY = 256 }; /* records or words between two looks at the canc
 struct yk_split {
     const char *begin, *end;
     const char *next;       /* where next_record and next_word stand */
+    const char *limit;      /* of next_fields; NULL at first */
     const char *counted_to; /* a record's beginning: `records` are before it, in this block */
-    const char *one_more; /* where the record ends that begins there and was handed out; or NULL */
     uint64_t records;
     bool records_known; /* the map function said how many there are: */
     uint64_t all_records;
