@@ -195,8 +195,8 @@ static void measure_round(enum column col, int round, unsigned ms)
     warm_up.rounds = 0;
 }
 
-/* A round of 250 ms is 400 jobs that compute for a worker: the last ones, which one worker does alone,
- * and whatever else happens on the machine, would show. */
+/* A round of 250 ms is 400 jobs that compute for a worker: the last ones, which one worker does
+ * alone, and whatever else happens on the machine, would show. */
 enum { COMPUTE_LONGER = 4 };
 
 /* Each column has its share of the time, and what those before it have left. */

@@ -14,10 +14,11 @@
  * leaves frees itself, or waits in the pool's list for the shutdown to join it.
  *
  * How many threads. `serving` counts those that take jobs: alive, not written off, not asleep in a
- * wait inside their job, and not on their way out since they could not start. It is kept at most `target`, and threads are started when more jobs
- * could run than threads serve. A job that waits (for a future, say) does not serve, so another
- * thread may be started in its stead; that one has a place from `target` on, and leaves when the
- * one that waited is back. So a job may wait for jobs of its own full pool.
+ * wait inside their job, and not on their way out since they could not start. It is kept at most
+ * `target`, and threads are started when more jobs could run than threads serve. A job that waits
+ * (for a future, say) does not serve, so another thread may be started in its stead; that one has a
+ * place from `target` on, and leaves when the one that waited is back. So a job may wait for jobs
+ * of its own full pool.
  *
  * Who holds the pool. Each thread holds a reference, the monitor another, also those that were
  * written off: the pool lives until the last of them has returned. `alive` counts those that a
