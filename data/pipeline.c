@@ -3,11 +3,12 @@
 #include "data/pipeline.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
+
+#include "executor/quiet_thread.h"
 
 #define SLOTS_MAX (YK__PIPELINE_THREADS + 2)
 
@@ -82,18 +83,12 @@ static void *help(void *arg)
     return NULL;
 }
 
-/* Signals are not for these threads. */
+/* As many as can be had. */
 static void start_helpers(yk__pipeline *p)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    while (p->thread_count < p->o.threads) {
-        if (pthread_create(&p->threads[p->thread_count], NULL, help, p) != 0)
-            break;
-        pthread_setname_np(p->threads[p->thread_count++], p->o.name);
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    while (p->thread_count < p->o.threads &&
+           yk__quiet_thread(&p->threads[p->thread_count], help, p, p->o.name) == 0)
+        p->thread_count++;
 }
 
 /* ---- taking ---- */

@@ -2,9 +2,10 @@
 #include "data/read_ahead.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <uv.h>
+
+#include "executor/quiet_thread.h"
 
 struct yk__read_ahead {
     yk__source source; /* the thread's while it reads */
@@ -42,19 +43,6 @@ static void *read_blocks(void *arg)
     return NULL;
 }
 
-/* Signals are not for it. */
-static int start_thread(yk__read_ahead *a)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int err = uv_translate_sys_error(pthread_create(&a->thread, NULL, read_blocks, a));
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (!err)
-        pthread_setname_np(a->thread, "yk-ahead");
-    return err;
-}
-
 static void free_ahead(yk__read_ahead *a)
 {
     pthread_mutex_destroy(&a->lock);
@@ -74,7 +62,7 @@ int yk__read_ahead_start(yk__read_ahead **ahead, const yk__source *source, size_
     pthread_mutex_init(&a->lock, NULL);
     pthread_cond_init(&a->changed, NULL);
     a->buffer = aligned_alloc(YK__PAGE, YK__READ_AHEAD_BUFFER(block));
-    int err = a->buffer ? start_thread(a) : UV_ENOMEM;
+    int err = a->buffer ? yk__quiet_thread(&a->thread, read_blocks, a, "yk-ahead") : UV_ENOMEM;
     if (err)
         free_ahead(a);
     else

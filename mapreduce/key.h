@@ -14,7 +14,7 @@
 
 enum {
     YK__KEY_WORDS = 16, /* bytes in `low` and `high` */
-    YK__KEY_SHORT = 32
+    YK__KEY_SHORT = 32  /* bytes that are compared without a call */
 };
 
 typedef struct yk__key {

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,6 +19,7 @@
 #include <uv.h>
 
 #include "../executor/arena.h"
+#include "../executor/quiet_thread.h"
 #include "records.h"
 
 enum { LOOK_MS = 50 };
@@ -308,19 +308,6 @@ static void stop_ahead(yk__stream *stream)
     stream->ahead = NULL;
 }
 
-/* Signals are not for it. */
-static int start_thread(yk__ahead *s)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int err = uv_translate_sys_error(pthread_create(&s->thread, NULL, read_ahead, s));
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (!err)
-        pthread_setname_np(s->thread, "yk-read");
-    return err;
-}
-
 static int start_ahead(yk__stream *stream)
 {
     yk__ahead *s = calloc(1, sizeof *s);
@@ -339,7 +326,7 @@ static int start_ahead(yk__stream *stream)
         s->n_empty += !err;
     }
     if (!err)
-        err = start_thread(s);
+        err = yk__quiet_thread(&s->thread, read_ahead, s, "yk-read");
     if (err)
         free_ahead(s);
     else
