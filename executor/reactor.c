@@ -203,15 +203,23 @@ void yk__reactor_timer_stop(yk__reactor *r, yk__timer *t)
         settle_at(r, i, last);
 }
 
-/* Has the timerfd ring at the earliest deadline, `latest` if there is none before; a system call
- * only where that has changed for an earlier one. A timer that was stopped lets it ring for
+/* A doze that was cut short leaves the timerfd set for its end: for one that begins now, too early
+ * by more than half, and ringing for nothing costs five times what setting it again does. */
+static bool would_cut_short(const yk__reactor *r, uint64_t doze, uint64_t earliest)
+{
+    return doze != YK_FOREVER && earliest > YK__DOZE / 2 &&
+           r->timer_set_for < earliest - YK__DOZE / 2;
+}
+
+/* Has the timerfd ring at the earliest deadline, or at the doze's end if that is before; a system
+ * call only where that has changed for an earlier one. A timer that was stopped lets it ring for
  * nothing, once. */
-static void arm_timer_fd(yk__reactor *r, uint64_t latest)
+static void arm_timer_fd(yk__reactor *r, uint64_t doze)
 {
     uint64_t earliest = r->heap_len ? r->heap[1]->deadline : YK_FOREVER;
-    if (earliest > latest)
-        earliest = latest;
-    if (earliest >= r->timer_set_for)
+    if (earliest > doze)
+        earliest = doze;
+    if (earliest >= r->timer_set_for && !would_cut_short(r, doze, earliest))
         return;
     struct itimerspec when = {
         .it_value = { .tv_sec = (time_t)(earliest / 1000000000u),

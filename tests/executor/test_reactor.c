@@ -390,6 +390,24 @@ static void test_who_dozes_wakes_by_himself(void **state)
     yk__reactor_destroy(&r);
 }
 
+/* The timer set for the end of a doze that somebody cut short must not end the next one. */
+static void test_a_doze_does_not_end_with_the_one_before(void **state)
+{
+    (void)state;
+    yk__reactor r;
+    open_reactor(&r);
+    fall_into_a_doze(&r);
+    uint64_t end = r.timer_set_for;
+    yk__reactor_unpark(&r);
+    while (yk_now() < end - YK__DOZE / 8)
+        ;
+    uint64_t begin = yk_now();
+    fall_into_a_doze(&r);
+    assert_true(r.timer_set_for >= begin + YK__DOZE / 2);
+    wake_up_again(&r);
+    yk__reactor_destroy(&r);
+}
+
 /* Not even when results come fast. */
 static void test_nobody_dozes_without_a_backlog(void **state)
 {
@@ -621,6 +639,7 @@ int main(void)
         TEST(test_a_pool_that_owes_another_puts_nothing_off),
         TEST(test_a_debt_outlives_its_reactor),
         TEST(test_who_dozes_wakes_by_himself),
+        TEST(test_a_doze_does_not_end_with_the_one_before),
         TEST(test_nobody_dozes_without_a_backlog),
         TEST(test_descriptors_are_watched_until_they_are_not),
         TEST(test_a_source_may_remove_any_in_its_turn),
