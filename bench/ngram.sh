@@ -5,7 +5,8 @@
 #
 # All contenders run one after the other in every round, so that a busy minute of the machine hits
 # all alike; what counts is the ratio of the medians. The file is made once and kept in the build
-# folder; everything is read from the page cache.
+# folder; everything is read from the page cache. Some machines take pages back that were not used
+# for a minute, so what a contender will read is read right before it is measured.
 #
 #   BYTES=1G ROUNDS=5 WORKERS=2 SIZES="100M 300M 1G 3G 10G" bench/ngram.sh build/release
 #
@@ -53,6 +54,13 @@ add() { # NAME COMMAND [ROUNDS]
     patience[$1]=${3:-$rounds}
 }
 
+warm() { # COMMAND
+    local word
+    for word in $1; do
+        [[ $word != "$data"/* ]] || cat "$word"
+    done >/dev/null
+}
+
 top="$ngram top --workers $workers --progress never"
 add "ngram threads" "$top --executor threads $name.tsv"
 add "ngram processes" "$top --executor processes $name.tsv"
@@ -93,6 +101,7 @@ for ((round = 1; round <= rounds; round++)); do
     for who in "${contenders[@]}"; do
         ((round <= patience[$who])) || continue
         echo "round $round of $rounds: $who" >&2
+        warm "${command[$who]}"
         run_once "${command[$who]}" | awk '{ printf "%.4f\n", $2 - $1 }' >>"$out/$who"
     done
 done

@@ -4,7 +4,8 @@
 #
 # All contenders run one after the other in every round, so that a busy minute of the machine hits
 # all alike; what counts is the ratio of the medians. The files are made once and kept in the build
-# folder; everything is read from the page cache.
+# folder; everything is read from the page cache. Some machines take pages back that were not used
+# for a minute, so what a contender will read is read right before it is measured.
 #
 #   BYTES=200000000 NGRAMS=1G ROUNDS=5 WORKERS=2 bench/words.sh build/release
 set -eu
@@ -45,11 +46,19 @@ run() {
     esac
 }
 
+file_of() {
+    case $1 in
+    rows* | ngram*) echo "$rows" ;;
+    *) echo "$text" ;;
+    esac
+}
+
 for ((round = 1; round <= rounds; round++)); do
     for who in "${contenders[@]}"; do
         [ "$who" != mawk ] || command -v mawk >/dev/null || continue
         [[ $who != tr* ]] || ((round <= 2)) || continue # it takes its time
         echo "round $round of $rounds: $who" >&2
+        cat "$(file_of "$who")" >/dev/null
         began=$EPOCHREALTIME
         run "$who" >/dev/null
         echo "$began $EPOCHREALTIME" | awk '{ printf "%.4f\n", $2 - $1 }' >>"$out/$who"
@@ -63,10 +72,7 @@ median() {
 }
 
 bytes_of() {
-    case $1 in
-    rows* | ngram*) stat -Lc %s "$rows" ;;
-    *) stat -Lc %s "$text" ;;
-    esac
+    stat -Lc %s "$(file_of "$1")"
 }
 
 ratio() { # how many times as fast as $2 is $1, beside a wanted figure

@@ -171,49 +171,68 @@ static int by_key(const void *a, const void *b)
     return yk__compare_keys(x->key, x->len & YK__KEY_MAX, y->key, y->len & YK__KEY_MAX);
 }
 
-/* Whether x comes before y in a top-k. */
-static bool is_better(const merger *m, const entry *x, const entry *y)
+/* Of a top-k: an entry beside its rank. */
+typedef struct ranked {
+    uint64_t rank;
+    const entry *entry;
+} ranked;
+
+static ranked rank_of(const merger *m, const entry *e)
 {
-    uint64_t a = m->arg->rank(x + 1), b = m->arg->rank(y + 1);
-    return a != b ? a > b : yk__compare_keys(x->key, x->len, y->key, y->len) < 0;
+    return (ranked){ m->arg->rank(e + 1), e };
+}
+
+/* Whether x comes before y. */
+static bool is_better(ranked x, ranked y)
+{
+    return x.rank != y.rank ? x.rank > y.rank
+                            : yk__compare_keys(x.entry->key, x.entry->len, y.entry->key,
+                                               y.entry->len) < 0;
 }
 
 /* A heap whose root is the worst: what a better one replaces. */
-static void sift_down(const merger *m, const entry **heap, size_t n, size_t i)
+static void sift_down(ranked *heap, size_t n, size_t i)
 {
     for (size_t child; (child = 2 * i + 1) < n; i = child) {
-        if (child + 1 < n && is_better(m, heap[child], heap[child + 1]))
+        if (child + 1 < n && is_better(heap[child], heap[child + 1]))
             child++;
-        if (!is_better(m, heap[i], heap[child]))
+        if (!is_better(heap[i], heap[child]))
             return;
-        const entry *swap = heap[i];
+        ranked swap = heap[i];
         heap[i] = heap[child];
         heap[child] = swap;
     }
 }
 
 /* The best `top` entries, the best first. */
-static size_t choose_best(const merger *m)
+static int choose_best(const merger *m, size_t *n)
 {
-    const entry **heap = m->order;
     size_t k = m->n < m->arg->top ? m->n : m->arg->top;
+    ranked *heap = malloc((k + 1) * sizeof *heap);
+    if (!heap)
+        return UV_ENOMEM;
     for (size_t i = 0; i < k; i++)
-        heap[i] = entry_at(m, i);
+        heap[i] = rank_of(m, entry_at(m, i));
     for (size_t i = k / 2; i-- > 0;)
-        sift_down(m, heap, k, i);
+        sift_down(heap, k, i);
     for (size_t i = k; i < m->n; i++) {
-        if (!is_better(m, entry_at(m, i), heap[0]))
+        ranked next = rank_of(m, entry_at(m, i));
+        if (!is_better(next, heap[0]))
             continue;
-        heap[0] = entry_at(m, i);
-        sift_down(m, heap, k, 0);
+        heap[0] = next;
+        sift_down(heap, k, 0);
     }
     for (size_t left = k; left > 1; left--) { /* the worst to the end, again and again */
-        const entry *worst = heap[0];
+        ranked worst = heap[0];
         heap[0] = heap[left - 1];
         heap[left - 1] = worst;
-        sift_down(m, heap, left - 1, 0);
+        sift_down(heap, left - 1, 0);
     }
-    return k;
+    for (size_t i = 0; i < k; i++)
+        m->order[i] = heap[i].entry;
+    free(heap);
+    *n = k;
+    return 0;
 }
 
 /* An entry beside the beginning of its key, so that most comparisons touch nothing else. */
@@ -377,8 +396,8 @@ static int order_and_return(yk_job *job, merger *m)
         return UV_ENOMEM;
     const entry *poisoned = find_poisoned(m);
     if (!poisoned) {
-        size_t n = m->arg->top ? choose_best(m) : 0;
-        int err = m->arg->top ? 0 : sort_all(m, &n);
+        size_t n = 0;
+        int err = m->arg->top ? choose_best(m, &n) : sort_all(m, &n);
         return err ? err : return_records(job, m, n, 0);
     }
     int code;
