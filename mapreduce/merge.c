@@ -185,9 +185,9 @@ static ranked rank_of(const merger *m, const entry *e)
 /* Whether x comes before y. */
 static bool is_better(ranked x, ranked y)
 {
-    return x.rank != y.rank ? x.rank > y.rank
-                            : yk__compare_keys(x.entry->key, x.entry->len, y.entry->key,
-                                               y.entry->len) < 0;
+    return x.rank != y.rank
+               ? x.rank > y.rank
+               : yk__compare_keys(x.entry->key, x.entry->len, y.entry->key, y.entry->len) < 0;
 }
 
 /* A heap whose root is the worst: what a better one replaces. */
