@@ -1,7 +1,7 @@
 /* mapreduce/merge.c - folding the runs of one partition, and weaving the partitions together.
  *
  * The keys of a partition stay where they are, in the runs. The job's own memory is, for each
- * distinct key, an entry (a pointer and the folded value) and 11 to 21 bytes of index.
+ * distinct key, an entry (a pointer and the folded value) and 16 to 32 bytes of index.
  */
 #include "merge.h"
 
@@ -37,7 +37,7 @@ typedef struct merger {
     size_t stride; /* of an entry with its value */
     char *entries;
     size_t n, cap;
-    slot *index; /* three quarters full at the most */
+    slot *index; /* half full at the most: fewer steps from slot to slot */
     size_t mask;
     yk__scratch *own; /* whose pools entries and index are */
     const entry **order;
@@ -118,7 +118,7 @@ static int add_entry(merger *m, const yk__view *v, size_t at)
     *e = (entry){ v->key, v->head.len, v->head.hash };
     memcpy(e + 1, v->value, m->arg->fold->value_size);
     m->index[at] = (slot){ v->head.hash, (uint32_t)++m->n };
-    return m->n * 4 > m->mask * 3 ? make_index(m, (m->mask + 1) * 2) : 0;
+    return m->n * 2 > m->mask ? make_index(m, (m->mask + 1) * 2) : 0;
 }
 
 static int fold_record(merger *m, const yk__view *v)
