@@ -5,9 +5,10 @@
 #
 # All contenders run one after the other in every round, the quick ones three times, so that a busy
 # minute of the machine hits all alike; what counts is the ratio of the medians. Beside it stands
-# that of the quickest runs, which knows less of the machine's other guests. The file is made once and kept in the build
-# folder; everything is read from the page cache. Some machines take pages back that were not used
-# for a minute, so what a contender will read is read right before it is measured.
+# that of the quickest runs, which knows less of the machine's other guests, where both have run
+# equally often. The file is made once and kept in the build folder; everything is read from the
+# page cache. Some machines take pages back that were not used for a minute, so what a contender
+# will read is read right before it is measured.
 #
 #   BYTES=1G ROUNDS=5 WORKERS=2 SIZES="100M 300M 1G 3G 10G" bench/ngram.sh build/release
 #
@@ -119,6 +120,10 @@ best() {
     sort -n "$out/$1" | head -1
 }
 
+runs_of() {
+    wc -l <"$out/$1"
+}
+
 # ---- Memory -------------------------------------------------------------------------------------
 
 # The proportional memory of a process and all below it, without mapped files, in KiB.
@@ -167,7 +172,11 @@ ratio() { # how many times as fast as $2 is $1, beside a wanted figure
     [ -e "$out/$1" ] && [ -e "$out/$2" ] || return 0
     awk -v a="$(median "$1")" -v b="$(median "$2")" -v x="$(bytes_of "$1")" -v y="$(bytes_of "$2")" \
         -v c="$(best "$1")" -v d="$(best "$2")" -v what="$1 / $2" -v want="$3" \
-        'BEGIN { printf "%-56s %7.2f %9.2f   %s\n", what, x / a / (y / b), x / c / (y / d), want }'
+        -v alike="$(($(runs_of "$1") == $(runs_of "$2")))" \
+        'BEGIN {
+            printf "%-56s %7.2f %9s   %s\n", what, x / a / (y / b),
+                alike ? sprintf("%.2f", x / c / (y / d)) : "-", want
+        }'
 }
 
 show_ratios() {
@@ -269,7 +278,7 @@ put_into_page() {
 }
 
 {
-    echo "ngram top, $workers workers, $text bytes of text in the page cache; medians of $rounds rounds"
+    echo "ngram top, $workers workers, $text bytes of text in the page cache; medians of $rounds rounds (of the quick ones thrice)"
     echo
     show_contenders
     echo
